@@ -1,0 +1,136 @@
+// C = A·B (+ bias, + C): the large products before and after a loop through time.
+#include "matrix.h"
+#include "memory.h"
+#include "parallel.h"
+#include "product.h"
+
+namespace unrolled::UNROLLED_ISA {
+namespace {
+
+constexpr int64_t depth_block = 512;  // k of a packed block
+constexpr int64_t width_block = 256;  // columns of it: half a megabyte of float32
+
+template <class T>
+class Multiplication {
+   public:
+    Multiplication(const Product& p, int threads)
+        : p_(p),
+          a_(static_cast<const T*>(p.a)),
+          b_(static_cast<const T*>(p.b)),
+          c_(static_cast<T*>(p.c)),
+          bias_(static_cast<const T*>(p.bias)),
+          by_columns_(p.a_column != 1),
+          packed_(depth_block * padded<T>(width_block) * sizeof(T)),
+          barrier_(threads) {}
+
+    void run(int thread, int threads) {
+        Scratch left(by_columns_ ? depth_block * group_ * sizeof(T) : 64);
+        const Share rows = share(p_.rows, thread, threads, tile_rows(most_vectors));
+        for (int64_t n = 0; n < p_.columns; n += width_block)
+            for (int64_t k = 0; k < p_.depth; k += depth_block) {
+                const int64_t width = p_.columns - n < width_block ? p_.columns - n : width_block;
+                const int64_t depth = p_.depth - k < depth_block ? p_.depth - k : depth_block;
+                pack_right(n, width, k, depth, thread, threads);
+                barrier_.wait();
+                multiply(rows, n, width, k, depth, left.as<T>());
+                barrier_.wait();
+            }
+    }
+
+   private:
+    static constexpr int64_t group_ = 8 * tile_rows(most_vectors);  // rows of A packed together
+
+    void pack_right(int64_t n, int64_t width, int64_t k, int64_t depth, int thread, int threads) {
+        const int64_t vectors = padded<T>(width) / lanes<T>;
+        const Share mine = share(vectors, thread, threads);
+        for (int64_t v = mine.begin; v < mine.end; ++v) {
+            const int64_t panel = v / most_vectors * most_vectors;
+            const int64_t panel_vectors = vectors - panel < most_vectors ? vectors - panel : most_vectors;
+            const int64_t left = width - v * lanes<T>;
+            pack_vector(packed_.as<T>(panel * lanes<T> * depth + (v - panel) * lanes<T>), panel_vectors * lanes<T>,
+                        b_ + k * p_.b_row + (n + v * lanes<T>) * p_.b_column, p_.b_row, p_.b_column, depth,
+                        left < lanes<T> ? static_cast<int>(left) : lanes<T>);
+        }
+    }
+
+    void multiply(Share rows, int64_t n, int64_t width, int64_t k, int64_t depth, T* left) {
+        const int64_t vectors = padded<T>(width) / lanes<T>;
+        alignas(64) T tile[tile_size];
+        for (int64_t group = rows.begin; group < rows.end; group += group_) {
+            const int64_t end = group + group_ < rows.end ? group + group_ : rows.end;
+            if (by_columns_) pack_left(left, group, end, k, depth);
+            for (int64_t row = group; row < end; row += tile_rows(most_vectors)) {
+                const int count = static_cast<int>(end - row < tile_rows(most_vectors) ? end - row : tile_rows(most_vectors));
+                for (int64_t panel = 0; panel < vectors; panel += most_vectors) {
+                    const int across = static_cast<int>(vectors - panel < most_vectors ? vectors - panel : most_vectors);
+                    const T* right = packed_.as<T>(panel * lanes<T> * depth);
+                    if (by_columns_)
+                        tile_product_for<T, true>(count, across)(left + (row - group), end - group, right, depth, tile);
+                    else
+                        tile_product_for<T>(count, across)(a_ + row * p_.a_row + k, p_.a_row, right, depth, tile);
+                    put(tile, row, count, n + panel * lanes<T>, across, width - panel * lanes<T>, k == 0);
+                }
+            }
+        }
+    }
+
+    void pack_left(T* to, int64_t begin, int64_t end, int64_t k, int64_t depth) {
+        const T* from = a_ + begin * p_.a_row + k * p_.a_column;
+        if (p_.a_row == 1) {
+            for (int64_t d = 0; d < depth; ++d, to += end - begin, from += p_.a_column)
+                std::memcpy(to, from, (end - begin) * sizeof(T));
+        } else {
+            for (int64_t d = 0; d < depth; ++d)
+                for (int64_t row = 0; row < end - begin; ++row)
+                    *to++ = from[row * p_.a_row + d * p_.a_column];
+        }
+    }
+
+    void put(const T* tile, int64_t row, int rows, int64_t column, int vectors, int64_t width, bool first) {
+        for (int v = 0; v < vectors; ++v, width -= lanes<T>, column += lanes<T>) {
+            const int count = width < lanes<T> ? static_cast<int>(width) : lanes<T>;
+            const Vector<T> start = first && bias_ ? load(bias_ + column, count) : Vector<T>{};
+            for (int i = 0; i < rows; ++i) {
+                T* to = c_ + (row + i) * p_.c_row + column;
+                Vector<T> value = load(tile + (i * vectors + v) * lanes<T>) + start;
+                if (!first || p_.accumulate) value += load(to, count);
+                store(to, value, count);
+            }
+        }
+    }
+
+    const Product& p_;
+    const T *a_, *b_;
+    T* c_;
+    const T* bias_;
+    const bool by_columns_;
+    Scratch packed_;
+    Barrier barrier_;
+};
+
+template <class T>
+void multiply(const Product& p) {
+    const int64_t tiles = (p.rows + tile_rows(most_vectors) - 1) / tile_rows(most_vectors);
+    int wanted = static_cast<int>(p.threads < tiles ? p.threads : tiles);
+    if (p.rows * p.columns * p.depth < 200000) wanted = 1;  // less work than starting threads
+    Multiplication<T> multiplication(p, wanted);
+    parallel(wanted, [&](int thread, int threads) {
+        if (threads == wanted)
+            multiplication.run(thread, threads);
+        else if (thread == 0)
+            Multiplication<T>(p, 1).run(0, 1);
+    });
+}
+
+}  // namespace
+
+void product(const Product& p) {
+    if (p.bytes == 8)
+        multiply<double>(p);
+    else
+        multiply<float>(p);
+}
+
+}  // namespace unrolled::UNROLLED_ISA
+
+UNROLLED_KERNEL(product, Product);

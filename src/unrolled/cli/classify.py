@@ -1,0 +1,30 @@
+"""``unrolled classify``: name the class of each line."""
+
+from __future__ import annotations
+
+import typer
+
+from unrolled.cli.everywhere import settings
+from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, open_run
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def classify(
+    ctx: typer.Context,
+    run: RunArgument,
+    file: FileArgument = "-",
+    others: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Name the class of each line.
+
+    Sort texts into the classes the run was trained on: one line in, one class out.
+    With --json, all probabilities.
+
+    [bold]Example:[/bold]  unrolled classify runs/sentiment reviews.txt
+    """
+    predictor = open_run(run, settings(ctx), verb="classify", others=others)
+    for _ in answer(predictor, file, {}, as_json=json):
+        pass

@@ -1,0 +1,74 @@
+"""``unrolled compare``: is one run better than another, or was it luck?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from unrolled.cli.everywhere import settings
+from unrolled.cli.running import JsonOption, SplitOption, check_verb, given, open_run, to_json
+from unrolled.cli.show import show_table
+from unrolled.errors import UserError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def compare(
+    ctx: typer.Context,
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="A trained run.", show_default=False)],
+    second: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Another of the same task.", show_default=False)
+    ],
+    split: SplitOption = "test",
+    json: JsonOption = False,
+) -> None:
+    """Compare two runs on the same data by paired bootstrap (Koehn 2004).
+
+    Difference is the first run less the second; p is how often chance alone would give as large a one.
+
+    [bold]Example:[/bold]  unrolled compare runs/attention runs/no-attention
+    """
+    from unrolled import metrics
+
+    chosen = settings(ctx)
+    predictor = open_run(first, chosen)
+    check_verb(second, predictor.task.verb)
+    scores = predictor.task.evaluate(predictor.models, split)
+    other = open_run(second, chosen)
+    other_scores = other.task.evaluate(other.models, split)
+    compared = {
+        name: (
+            scores[name],
+            other_scores[name],
+            metrics.compare(scores[name], other_scores[name], **given(seed=chosen.seed)),
+        )
+        for name in scores
+        if name in other_scores and scores[name].tally is not None and other_scores[name].tally is not None
+    }
+    if not compared:
+        raise UserError(f"{first} and {second} have no score in common that can be compared by segments")
+    if json:
+        plain: dict[str, Any] = {
+            name: {**result.as_dict(), "signature": a.signature} for name, (a, _, result) in compared.items()
+        }
+        print(
+            to_json({"first": str(first), "second": str(second), "split": split, "scores": plain}, indent=2)
+        )
+        return
+    rows = [
+        [
+            a.name,
+            f"{a.value:.2f}",
+            f"{b.value:.2f}",
+            f"{result.difference:+.2f}",
+            f"{result.low:+.2f} to {result.high:+.2f}",
+            f"{result.p_value:.4f}",
+        ]
+        for a, b, result in compared.values()
+    ]
+    show_table(
+        ["score", str(first), str(second), "difference", "95 % interval", "p"], rows, title=f"on {split}"
+    )

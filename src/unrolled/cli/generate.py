@@ -1,0 +1,55 @@
+"""``unrolled generate``: a language model writes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from unrolled.cli.everywhere import settings
+from unrolled.cli.running import JsonOption, RunArgument, given, open_run, to_json
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def generate(
+    ctx: typer.Context,
+    run: RunArgument,
+    prompt: Annotated[str, typer.Option(metavar="TEXT", help="What the text begins with.")] = "",
+    length: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Tokens to write at most.", show_default=False)
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            metavar="T", min=0.0, help="Below 1 bolder on the likely, above 1 more varied; 0: the likeliest."
+        ),
+    ] = None,
+    top_k: Annotated[
+        int | None, typer.Option(metavar="K", min=1, help="Choose among the K likeliest only.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            metavar="P", min=0.0, max=1.0, help="Choose among the likeliest that together have share P."
+        ),
+    ] = None,
+    samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many texts.")] = 1,
+    json: JsonOption = False,
+) -> None:
+    """Write text with a language model, one token drawn at a time.
+
+    [bold]Example:[/bold]  unrolled generate runs/shakespeare --prompt "ROMEO:" --length 400 --seed 7
+    """
+    chosen = settings(ctx)
+    writer: Any = open_run(run, chosen, verb="generate")
+    options = given(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=chosen.seed)
+    texts = writer.generate(prompt, samples=samples, **options)
+    if json:
+        print(to_json([text.as_dict() for text in texts], indent=2))
+        return
+    for index, text in enumerate(texts):
+        if index:
+            print("-" * 20)
+        print(text.text, flush=True)

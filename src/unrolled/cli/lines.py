@@ -1,0 +1,91 @@
+"""Lines in and lines out: in order, one for one, and at once when someone is waiting."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import islice
+from queue import Empty, Queue
+from typing import BinaryIO
+
+from unrolled.errors import UserError, at
+
+CHUNK = 1024
+"""Lines handed on together at most."""
+PATIENCE = 0.01
+"""Seconds to wait for a further line before those at hand are answered."""
+
+_END = None
+
+
+def chunks(file: str) -> Iterator[list[str]]:
+    """The lines of a file, or with ``"-"`` of standard input, in chunks.
+
+    A file gives full chunks. Standard input gives what has come so far, so that a line typed by hand is
+    answered before the next one; it is read ahead while the chunk before is answered.
+
+    Raises:
+        UserError: a missing file, or text that is not UTF-8: file and line.
+    """
+    if file != "-":
+        from unrolled.text.corpus import read_lines
+
+        lines = read_lines(file)
+        while chunk := list(islice(lines, CHUNK)):
+            yield chunk
+        return
+    yield from _as_they_come(sys.stdin.buffer, "standard input")
+
+
+def all_lines(file: str) -> list[str]:
+    """Every line of a file or of standard input.
+
+    Raises:
+        UserError: as :func:`chunks`.
+    """
+    return [line for chunk in chunks(file) for line in chunk]
+
+
+def print_line(text: str) -> None:
+    """One line on standard output, at once; line breaks within it become spaces."""
+    print(text.replace("\n", " "), flush=True)
+
+
+def _as_they_come(stream: BinaryIO, name: str) -> Iterator[list[str]]:
+    waiting: Queue[str | UserError | None] = Queue(maxsize=4 * CHUNK)
+    threading.Thread(target=_read, args=(stream, name, waiting), daemon=True).start()
+    while True:
+        item = waiting.get()
+        chunk: list[str] = []
+        while isinstance(item, str):
+            chunk.append(item)
+            if len(chunk) == CHUNK:
+                break
+            try:
+                item = waiting.get(timeout=PATIENCE)
+            except Empty:
+                break
+        if chunk:
+            yield chunk  # what came before a mistake is still answered
+        if isinstance(item, UserError):
+            raise item
+        if item is _END:
+            return
+
+
+def _read(stream: BinaryIO, name: str, waiting: Queue[str | UserError | None]) -> None:
+    number = 0
+    try:
+        for number, raw in enumerate(stream, 1):
+            line = raw.removesuffix(b"\n").removesuffix(b"\r")
+            waiting.put((line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        position = f"(byte {error.object[error.start]:#04x} at position {error.start + 1})"
+        waiting.put(
+            UserError(f"{at(name, number)}: not valid UTF-8 {position}; convert it first, as with iconv")
+        )
+    except OSError as error:
+        waiting.put(UserError(f"{name}: cannot be read ({error.strerror})"))
+    else:
+        waiting.put(_END)

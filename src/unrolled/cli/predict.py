@@ -1,0 +1,27 @@
+"""``unrolled predict``: whatever the run was trained for."""
+
+from __future__ import annotations
+
+import typer
+
+from unrolled.cli.everywhere import settings
+from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, open_run
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def predict(
+    ctx: typer.Context,
+    run: RunArgument,
+    file: FileArgument = "-",
+    others: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Do what the run was trained for, line by line: one line out for each line in.
+
+    [bold]Example:[/bold]  unrolled predict runs/fr-en input.txt > output.txt
+    """
+    predictor = open_run(run, settings(ctx), others=others)
+    for _ in answer(predictor, file, {}, as_json=json):
+        pass

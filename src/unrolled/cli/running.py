@@ -1,0 +1,119 @@
+"""What the commands that use a trained run share: opening it, reading lines, printing answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from unrolled.cli.everywhere import Settings
+from unrolled.cli.lines import chunks, print_line
+from unrolled.errors import UserError
+
+if TYPE_CHECKING:
+    from unrolled.tasks import Prediction, Predictor
+
+Answer = TypeVar("Answer", bound="Prediction")
+
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A trained run's folder.", show_default=False)
+]
+FileArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE|-", help="Text, one example a line; - is standard input.", show_default=False
+    ),
+]
+WithOption = Annotated[
+    list[Path] | None,
+    typer.Option("--with", metavar="RUN", help="Another run that votes too (an ensemble); repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+SplitOption = Annotated[str, typer.Option(metavar="SPLIT", help="Which part of the run's data: test or dev.")]
+
+
+def open_run(
+    run: Path, settings: Settings, *, verb: str | None = None, others: Sequence[Path] | None = None
+) -> Predictor:
+    """The trained run, with ``others`` as an ensemble.
+
+    Raises:
+        UserError: no run, or one that another verb is for.
+    """
+    if verb is not None:
+        check_verb(run, verb)
+    import unrolled
+
+    runs = [run, *(others or ())]
+    return unrolled.load(runs if len(runs) > 1 else run, device=settings.device, threads=settings.threads)
+
+
+def check_verb(run: Path, verb: str) -> None:
+    """Refuse a run that was trained for something else than ``verb``.
+
+    Raises:
+        UserError: the verb that fits is named.
+    """
+    from unrolled import tasks
+    from unrolled.runs.folder import RunFolder
+    from unrolled.runs.load import open_recipe
+
+    task = tasks.find(open_recipe(RunFolder(run)).task)
+    if task.verb != verb:
+        raise UserError(
+            f"{run}: was trained for task {task.name!r}, not to {verb}: unrolled {task.verb} {run}"
+        )
+
+
+def answer(
+    predictor: Predictor, file: str, options: dict[str, Any], *, as_json: bool = False
+) -> Iterator[tuple[str, Prediction]]:
+    """Answer a file's lines in order and print each answer once there is one; yields what was printed."""
+    answers = (
+        pair
+        for chunk in chunks(file)
+        for pair in zip(chunk, predictor.predict(chunk, **options), strict=True)
+    )
+    if as_json:
+        yield from print_json_array(answers)
+    else:
+        for line, prediction in answers:
+            print_line(prediction.text)
+            yield line, prediction
+
+
+def print_json_array(answers: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, Answer]]:
+    """Print answers as one JSON array, an element a line, while they come."""
+    opening = "["
+    for line, prediction in answers:
+        print(opening, to_json({"input": line, **prediction.as_dict()}), sep="", end="", flush=True)
+        opening = ",\n"
+        yield line, prediction
+    print("[]" if opening == "[" else "]", flush=True)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given: the others are the recipe's."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON with every script as it is; not-a-number and infinities, which JSON lacks, become null."""
+    return json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):  # arrays, tensors and their numbers
+        value = value.tolist()
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, str | int | bool) or value is None:
+        return value
+    return str(value)

@@ -1,0 +1,60 @@
+"""``unrolled score``: how probable is this text?"""
+
+from __future__ import annotations
+
+from inspect import signature
+from typing import Annotated, Any
+
+import typer
+
+from unrolled.cli.everywhere import settings
+from unrolled.cli.lines import all_lines, print_line
+from unrolled.cli.running import JsonOption, RunArgument, WithOption, open_run, to_json
+from unrolled.errors import UserError
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def score(
+    ctx: typer.Context,
+    run: RunArgument,
+    file: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE|-", help="Text, for a model of one side.", show_default=False),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Source lines, for a translator.")
+    ] = None,
+    target: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The target line of each source line.")
+    ] = None,
+    others: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """The log-probability (in nats) of given text: which of two does the model prefer?
+
+    A line out for each line in: the log-probability, a tab, and the score the search ranks by, which is that
+    divided by length to the power of the length penalty.
+
+    [bold]Examples:[/bold]  unrolled score runs/fr-en --source a.fr --target a.en
+    ·  unrolled score runs/ptb text.txt
+    """
+    pairs = source is not None or target is not None
+    if pairs and (source is None or target is None or file is not None):
+        raise UserError("give --source FILE and --target FILE together, or one FILE for a model of one side")
+    predictor: Any = open_run(run, settings(ctx), others=others)
+    if not hasattr(predictor, "score"):
+        raise UserError(f"{run}: a run of task {predictor.task.name!r} gives text no probability")
+    # A translator's `score` takes sources and targets, a language model's takes lines.
+    wanted = [p for p in signature(predictor.score).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    if (len(wanted) > 1) != pairs:
+        needed = "one FILE" if pairs else "--source FILE and --target FILE"
+        raise UserError(f"{run}: was trained for task {predictor.task.name!r}: score it with {needed}")
+    sides = [source, target] if pairs else [file or "-"]
+    found = predictor.score(*(all_lines(side) for side in sides if side is not None))
+    if json:
+        print(to_json([each.as_dict() for each in found], indent=2))
+        return
+    for each in found:
+        print_line(f"{each.log_prob:.4f}\t{each.score:.4f}")

@@ -1,0 +1,62 @@
+"""``unrolled train``: a recipe becomes a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unrolled.cli.everywhere import settings
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def train(
+    ctx: typer.Context,
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="A recipe's file, or the name of one that is shipped.", show_default=False
+        ),
+    ],
+    run: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The run's folder; runs/<recipe's name> by default."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="SECTION.KEY=VALUE",
+            help="Change a setting of the recipe; repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    allow_inexact: Annotated[
+        bool,
+        typer.Option(
+            "--allow-inexact",
+            help="Resume with other threads or kernels: the result is not the same to the last bit.",
+        ),
+    ] = False,
+) -> None:
+    """Train a model. The same command again resumes where it stopped, exactly.
+
+    [bold]Examples:[/bold]  unrolled train pronounce
+    ·  unrolled train my.toml --run runs/small --set model.hidden=128
+    """
+    import unrolled
+
+    chosen = settings(ctx)
+    trained = unrolled.train(
+        recipe,
+        run,
+        overrides=overrides or [],
+        device=chosen.device,
+        threads=chosen.threads,
+        seed=chosen.seed,
+        allow_inexact=allow_inexact,
+    )
+    print(f"{trained.task.folder}: trained; use it: unrolled {trained.task.verb} {trained.task.folder}")

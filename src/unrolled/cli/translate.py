@@ -1,0 +1,96 @@
+"""``unrolled translate``: lines in, lines out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from unrolled.cli.everywhere import settings
+from unrolled.cli.lines import chunks, print_line
+from unrolled.cli.running import (
+    FileArgument,
+    JsonOption,
+    RunArgument,
+    WithOption,
+    given,
+    open_run,
+    print_json_array,
+)
+
+if TYPE_CHECKING:
+    from unrolled.tasks.translate import Translation, Translator
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def translate(
+    ctx: typer.Context,
+    run: RunArgument,
+    file: FileArgument = "-",
+    beam: Annotated[
+        int | None, typer.Option(metavar="B", min=1, help="Hypotheses kept at each step; 1 is greedy.")
+    ] = None,
+    length_penalty: Annotated[
+        float | None,
+        typer.Option(metavar="α", min=0.0, help="Log-probability is divided by length to this power."),
+    ] = None,
+    nbest: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="The N best of each line: line number, score, text, with tabs between."
+        ),
+    ] = None,
+    attention: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Draw which source words each word came from (.png, .svg); the second line's is OUT-2.png.",
+        ),
+    ] = None,
+    others: WithOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Translate lines: one out for each one in, in order, an empty one for an empty one.
+
+    Settings that are not given are those of the run's recipe.
+
+    [bold]Examples:[/bold]  unrolled translate runs/fr-en input.fr > output.en
+    ·  echo "Bonjour !" | unrolled translate runs/fr-en --nbest 3
+    """
+    if attention is not None:
+        from unrolled.drawing import check_target
+
+        check_target(attention)
+    translator = cast("Translator", open_run(run, settings(ctx), verb="translate", others=others))
+    options = given(beam=beam, length_penalty=length_penalty, nbest=nbest)
+    answers = (
+        pair
+        for chunk in chunks(file)
+        for pair in zip(chunk, translator.predict(chunk, **options), strict=True)
+    )
+    for number, (line, found) in enumerate(print_json_array(answers) if json else answers, 1):
+        if not json:
+            _print(number, found, nbest)
+        if attention is not None and line.strip():
+            _draw(found, attention if number == 1 else attention.with_stem(f"{attention.stem}-{number}"))
+
+
+def _print(number: int, found: Translation, nbest: int | None) -> None:
+    if nbest is None:
+        print_line(found.text)
+        return
+    for each in found.nbest or [found]:
+        print_line(f"{number}\t{each.score:.4f}\t{each.text}")
+
+
+def _draw(found: Translation, path: Path) -> None:
+    from unrolled.drawing import draw_alignment
+
+    weights = found.attention.float().cpu().numpy()
+    target = [*found.tokens, "</s>"][: weights.shape[0]]
+    source = [*found.source_tokens, "</s>"][: weights.shape[1]]
+    draw_alignment(weights, source, target, path)
+    typer.echo(f"wrote {path}", err=True)

@@ -1,0 +1,93 @@
+"""The likeliest next tokens of every row: one step of the decoder, the forbidden taken out."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unrolled.decoding.protocol import Decoder, State, StepTop
+
+
+class Candidates(NamedTuple):
+    """The next state, and each row's k best tokens in descending order; what may not follow is −∞."""
+
+    state: State
+    log_probs: Float[Tensor, "rows k"]
+    ids: Int[Tensor, "rows k"]
+
+
+def top(scores: Float[Tensor, "rows n"], k: int) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
+    """The ``k`` greatest of each row (all, if there are fewer) in descending order, ties to the lower index.
+
+    ``torch.topk`` alone leaves open which of equal entries it takes, and in which order.
+    """
+    if k == 1:
+        values, ids = scores.max(dim=-1, keepdim=True)
+        return values, ids
+    if k >= scores.shape[-1]:
+        return scores.sort(dim=-1, descending=True, stable=True)
+    values, ids = scores.topk(k + 1, dim=-1)
+    ids, by_id = ids.sort(dim=-1)
+    values, by_value = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
+    ids = ids.gather(1, by_value)
+    # Where the last to be taken equals the first to be left, others may equal it, too.
+    open_ended = (values[:, k] == values[:, k - 1]) & values[:, k].isfinite()
+    values, ids = values[:, :k], ids[:, :k]
+    if bool(open_ended.any()):
+        rows = open_ended.nonzero()[:, 0]
+        sorted_values, sorted_ids = scores[rows].sort(dim=-1, descending=True, stable=True)
+        values[rows], ids[rows] = sorted_values[:, :k], sorted_ids[:, :k]
+    return values, ids
+
+
+def extend(
+    decoder: Decoder,
+    state: State,
+    tokens: Int[Tensor, " rows"],
+    k: int,
+    forbidden: Int[Tensor, " forbidden"],
+) -> Candidates:
+    """Step the decoder; each row's ``k`` best tokens that are not ``forbidden`` (nothing is renormalised)."""
+    # Asking for as many more as are forbidden leaves k that are not, without a pass over the vocabulary.
+    wanted = k + forbidden.numel()
+    if isinstance(decoder, StepTop):
+        state, log_probs, ids = decoder.step_top(state, tokens, wanted)
+    else:
+        state, all_log_probs = decoder.step(state, tokens)
+        log_probs, ids = top(all_log_probs, wanted)
+    return Candidates(state, *_allowed(log_probs, ids, k, forbidden))
+
+
+def extend_or_end(
+    decoder: Decoder,
+    state: State,
+    tokens: Int[Tensor, " rows"],
+    k: int,
+    forbidden: Int[Tensor, " forbidden"],
+    last: Tensor,
+    eos: int,
+) -> Candidates:
+    """:func:`extend` where rows marked in ``last`` (bool, ``(rows,)``) may be followed by eos alone."""
+    state, all_log_probs = decoder.step(state, tokens)
+    log_probs, ids = _allowed(*top(all_log_probs, k + forbidden.numel()), k, forbidden)
+    log_probs = log_probs.masked_fill(last[:, None], -torch.inf)
+    log_probs[:, 0] = torch.where(last, all_log_probs[:, eos], log_probs[:, 0])
+    ids[:, 0] = torch.where(last, eos, ids[:, 0])
+    return Candidates(state, log_probs, ids)
+
+
+def _allowed(
+    log_probs: Float[Tensor, "rows n"],
+    ids: Int[Tensor, "rows n"],
+    k: int,
+    forbidden: Int[Tensor, " forbidden"],
+) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
+    if forbidden.numel():
+        barred = (ids[:, :, None] == forbidden).any(dim=-1)
+        order = barred.to(torch.int8).argsort(dim=-1, stable=True)[:, :k]
+        log_probs = log_probs.masked_fill(barred, -torch.inf).gather(1, order)
+        ids = ids.gather(1, order)
+    return log_probs, ids.clone()

@@ -1,0 +1,69 @@
+"""Greedy search: the likeliest token, again and again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from unrolled.decoding.protocol import Decoder, Hypothesis, hypothesis
+from unrolled.decoding.walk import Walk
+from unrolled.errors import UserError
+
+
+@torch.inference_mode()
+def greedy(
+    decoder: Decoder,
+    source: Any,
+    *,
+    length_penalty: float = 0.7,
+    min_length: int = 0,
+    max_length: int | Sequence[int] | Int[Tensor, " batch"],
+    bos: int | Int[Tensor, " batch"],
+    eos: int,
+    banned: Sequence[int] = (),
+) -> list[list[Hypothesis]]:
+    """What :func:`unrolled.decoding.beam_search` answers with a beam of 1, without its bookkeeping.
+
+    Each sentence's list holds one hypothesis, or none where every token that may follow is impossible.
+
+    Raises:
+        UserError: an option out of range.
+        RunError: the decoder's log-probabilities are not numbers.
+    """
+    check_length_penalty(length_penalty)
+    walk = Walk(decoder, source, min_length, max_length, bos, eos, banned)
+    tokens: list[list[int]] = [[] for _ in range(walk.batch)]
+    log_probs: list[list[float]] = [[] for _ in range(walk.batch)]
+    ended = np.zeros(walk.batch, dtype=bool)
+    sentence = np.arange(walk.batch)
+    while len(sentence):
+        log_probs_of_best, ids_of_best = walk.step(1, sentence)
+        best, ids = log_probs_of_best[:, 0], ids_of_best[:, 0]
+        for index, token, log_prob in zip(sentence.tolist(), ids.tolist(), best.tolist(), strict=True):
+            tokens[index].append(token)
+            log_probs[index].append(log_prob)
+        possible = best > -np.inf
+        ended[sentence] = possible & (ids == eos)
+        rows = np.flatnonzero(possible & (ids != eos))
+        sentence = sentence[rows]
+        walk.select(rows, ids[rows])
+    return [
+        [hypothesis(tokens[index][:-1], log_probs[index], length_penalty)] if ended[index] else []
+        for index in range(walk.batch)
+    ]
+
+
+def check_length_penalty(length_penalty: float) -> None:
+    """Refuse what cannot normalise a score.
+
+    Raises:
+        UserError: a length penalty below 0, or not a number.
+    """
+    if not (length_penalty >= 0 and math.isfinite(length_penalty)):
+        raise UserError(f"length_penalty {length_penalty} is not possible: 0 or more")

@@ -1,0 +1,171 @@
+"""Drawing words at random: temperature, the k likeliest, the likeliest that make up p."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unrolled.decoding.candidates import top
+from unrolled.decoding.protocol import Decoder, Hypothesis, hypothesis
+from unrolled.decoding.walk import device_of
+from unrolled.errors import RunError, UserError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What is drawn from, after the model's log-probabilities were divided by the temperature.
+
+    Attributes:
+        temperature: below 1 prefers the likely; 0 takes the likeliest, every time.
+        top_k: draw among so many of the likeliest; 0 for all.
+        top_p: draw among the fewest, likeliest first, whose probabilities reach this sum (Holtzman et al.
+            2020).
+
+    Raises:
+        UserError: a value out of range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (self.temperature >= 0 and math.isfinite(self.temperature)):
+            raise UserError(f"temperature {self.temperature} is not possible: 0 (greedy) or more")
+        if self.top_k < 0:
+            raise UserError(f"top_k {self.top_k} is not possible: 1 or more, or 0 for no limit")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p {self.top_p} is not possible: above 0, at most 1")
+
+    def draw(
+        self, log_probs: Float[Tensor, "rows vocabulary"], uniform: Float[Tensor, " rows"]
+    ) -> Int[Tensor, " rows"]:
+        """One id a row, by where a number from [0, 1) falls among the probabilities."""
+        if self.temperature == 0:
+            return log_probs.max(dim=-1).indices
+        scaled = log_probs.double() / self.temperature
+        ids = None
+        if self.top_k or self.top_p < 1:
+            scaled, ids = top(scaled, self.top_k or scaled.shape[-1])
+        reached = (scaled - scaled.logsumexp(dim=-1, keepdim=True)).exp().cumsum(dim=-1)
+        # Those that begin below p: the one that reaches it is the last of them. The likeliest always is.
+        begins = torch.cat([torch.zeros_like(reached[:, :1]), reached[:, :-1]], dim=-1)
+        kept = (begins < self.top_p).sum(dim=-1)
+        total = reached.gather(1, kept[:, None] - 1)
+        # "right": a token of probability 0 is never drawn, not even by a uniform number of 0.
+        place = torch.searchsorted(reached, uniform.to(reached)[:, None] * total, right=True)
+        place = torch.minimum(place, kept[:, None] - 1)
+        return (place if ids is None else ids.gather(1, place))[:, 0]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """One step of :func:`stream`: each row's token and its log-probability, None where it had ended."""
+
+    tokens: list[int | None]
+    log_probs: list[float | None]
+
+
+@torch.inference_mode()
+def stream(
+    decoder: Decoder,
+    source: Any,
+    *,
+    samples: int = 1,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    min_length: int = 0,
+    max_length: int,
+    bos: int | Int[Tensor, " batch"],
+    eos: int | None = None,
+    banned: Sequence[int] = (),
+) -> Iterator[Drawn]:
+    """Draw token after token and give each step at once, so that a text is read while it is written.
+
+    Row ``i · samples + j`` is sample ``j`` of sentence ``i``. A row ends after its eos; all end after
+    ``max_length`` tokens. The log-probabilities are the model's own, whatever was drawn from.
+
+    Args:
+        sampling: what to draw from; by default the model's distribution.
+        seed: same seed, same text. A row's draws do not depend on when others end.
+        min_length: eos is not drawn before so many tokens, itself counted.
+        bos: what each sentence continues: one id, or one a sentence (the last token of a prompt).
+        eos: left out, nothing ends before ``max_length``.
+        banned: ids that are never drawn.
+
+    Raises:
+        UserError: an option out of range.
+        RunError: the decoder's log-probabilities are not numbers, or all of them −∞.
+    """
+    sampling = sampling or Sampling()
+    if samples < 1:
+        raise UserError(f"samples {samples} is not possible: 1 or more")
+    if max_length < 1 or min_length < 0 or min_length > max_length:
+        raise UserError(
+            f"min_length {min_length} and max_length {max_length} are not possible: 0 ≤ min ≤ max, 1 ≤ max"
+        )
+    if eos is not None and eos in banned:
+        raise UserError("eos is banned: leave it out to go on to max_length")
+    device = device_of(decoder)
+    state = decoder.start(source)
+    first = torch.as_tensor(bos, device=device)
+    sentences = len(first) if first.ndim else int(state.rows)
+    rows = torch.arange(sentences, device=device).repeat_interleave(samples)
+    tokens = first.expand(sentences)[rows]
+    if samples > 1:
+        state = decoder.select(state, rows)
+    forbidden = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=device)
+    generator = torch.Generator().manual_seed(seed)
+    alive = torch.arange(len(tokens))
+    count = len(tokens)
+    for length in range(1, max_length + 1):
+        state, log_probs = decoder.step(state, tokens)
+        allowed = log_probs.index_fill(1, forbidden, -torch.inf)
+        if eos is not None and length < min_length:
+            allowed[:, eos] = -torch.inf
+        if not bool(allowed.max(dim=-1).values.isfinite().all()):
+            raise RunError(f"the model gives no token a probability after {length - 1} tokens")
+        # Numbers for the rows that have ended, too: theirs must not pass to the others.
+        uniform = torch.rand(count, generator=generator, dtype=torch.float64)[alive]
+        tokens = sampling.draw(allowed, uniform.to(device))
+        drawn = Drawn([None] * count, [None] * count)
+        own = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
+        for row, token, log_prob in zip(alive.tolist(), tokens.tolist(), own, strict=True):
+            drawn.tokens[row], drawn.log_probs[row] = token, log_prob
+        yield drawn
+        if eos is not None and bool((ended := tokens == eos).any()):
+            going = (~ended).nonzero()[:, 0]
+            if len(going) == 0:
+                return
+            state, tokens, alive = decoder.select(state, going), tokens[going], alive[going.cpu()]
+
+
+def sample(
+    decoder: Decoder, source: Any, *, samples: int = 1, eos: int | None = None, **options: Any
+) -> list[list[Hypothesis]]:
+    """``samples`` texts drawn for each sentence; options as for :func:`stream`.
+
+    A text that reached ``max_length`` without eos has as many log-probabilities as tokens.
+
+    Raises:
+        UserError, RunError: as :func:`stream`.
+    """
+    tokens: list[list[int]] = []
+    log_probs: list[list[float]] = []
+    for drawn in stream(decoder, source, samples=samples, eos=eos, **options):
+        if not tokens:
+            tokens, log_probs = [[] for _ in drawn.tokens], [[] for _ in drawn.tokens]
+        for row, (token, log_prob) in enumerate(zip(drawn.tokens, drawn.log_probs, strict=True)):
+            if token is None or log_prob is None:
+                continue
+            log_probs[row].append(log_prob)
+            if token != eos:
+                tokens[row].append(token)
+    texts = [hypothesis(*each, length_penalty=0.0) for each in zip(tokens, log_probs, strict=True)]
+    return [texts[row : row + samples] for row in range(0, len(texts), samples)]

@@ -1,0 +1,106 @@
+"""The ``[decoding]`` section of a recipe, and the search it describes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from unrolled.decoding.beam import beam_search
+from unrolled.decoding.protocol import Decoder, Hypothesis
+from unrolled.decoding.trace import BeamTrace
+from unrolled.errors import UserError, nearest
+
+
+class DecodingSettings(BaseModel):
+    """How an output is searched for. Lengths count eos."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    beam: int = Field(default=3, ge=1, description="hypotheses kept open; 1 is greedy")
+    length_penalty: float = Field(
+        default=0.7, ge=0, allow_inf_nan=False, description="α: outputs are ranked by Σ log P / lengthᵅ"
+    )
+    nbest: int = Field(default=1, ge=1, description="outputs to give for each input, at most the beam")
+    min_length: int = Field(default=0, ge=0, description="shortest output in tokens, eos counted")
+    max_length: int | None = Field(
+        default=None, ge=1, description="longest output in tokens, eos counted, however long the input"
+    )
+    length_factor: float = Field(
+        default=2.0, ge=0, allow_inf_nan=False, description="longest output: this many times the input ..."
+    )
+    length_offset: int = Field(default=10, ge=1, description="... and this many tokens more")
+    allow_unknown: bool = Field(default=False, description="whether <unk> may be given as an output")
+    replace_unknown: bool = Field(
+        default=False, description="put the most attended source word in the place of each <unk>"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.nbest > self.beam:
+            raise ValueError(f"nbest {self.nbest} is not possible with beam {self.beam}: at most the beam")
+        if self.max_length is not None and self.max_length < self.min_length:
+            raise ValueError(f"max_length {self.max_length} is below min_length {self.min_length}")
+        return self
+
+    def updated(self, **options: Any) -> Self:
+        """The same settings with some of them changed.
+
+        ``replace_unknown`` allows unknown words, there being none to replace otherwise.
+
+        Raises:
+            UserError: an unknown option, a value out of range, more outputs asked for than the beam holds.
+        """
+        known = type(self).model_fields
+        for name in options:
+            if name not in known:
+                raise UserError(f"no decoding option {name!r}: {nearest(name, known)}")
+        if options.get("replace_unknown"):
+            options = {"allow_unknown": True, **options}
+        try:
+            return type(self).model_validate({**self.model_dump(), **options})
+        except ValidationError as error:
+            first = error.errors()[0]
+            if not first["loc"]:
+                raise UserError(str(first["ctx"]["error"])) from None
+            raise UserError(f"{first['loc'][0]} {first['input']!r} is not possible: {first['msg']}") from None
+
+    def longest(self, source_lengths: Sequence[int]) -> list[int]:
+        """T_max of sources with so many tokens, never below ``min_length``."""
+        limits = (int(self.length_factor * length) + self.length_offset for length in source_lengths)
+        if self.max_length is not None:
+            limits = (min(limit, self.max_length) for limit in limits)
+        return [max(limit, self.min_length) for limit in limits]
+
+
+def search(
+    decoder: Decoder,
+    source: Any,
+    settings: DecodingSettings,
+    *,
+    source_lengths: Sequence[int],
+    bos: int,
+    eos: int,
+    banned: Sequence[int] = (),
+    trace: BeamTrace | None = None,
+) -> list[list[Hypothesis]]:
+    """:func:`unrolled.decoding.beam_search` as settings say; ``source_lengths`` in tokens bound the output's.
+
+    Raises:
+        UserError: a banned eos.
+        RunError: the decoder's log-probabilities are not numbers.
+    """
+    return beam_search(
+        decoder,
+        source,
+        beam=settings.beam,
+        length_penalty=settings.length_penalty,
+        nbest=settings.nbest,
+        min_length=settings.min_length,
+        max_length=settings.longest(source_lengths),
+        bos=bos,
+        eos=eos,
+        banned=banned,
+        trace=trace,
+    )

@@ -1,0 +1,111 @@
+"""The decoder's side of a search: step by step, one row a hypothesis still open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unrolled.decoding.candidates import extend, extend_or_end
+from unrolled.decoding.protocol import Decoder, State
+from unrolled.errors import RunError, UserError
+
+
+class Walk:
+    """Feeds tokens to a decoder and answers each row's likeliest next ones, within bounds on length.
+
+    Attributes:
+        batch: number of sentences.
+        longest: T_max of each sentence, eos counted, ``(batch,)``.
+        steps: how many were made.
+
+    Raises:
+        UserError: bounds on length that contradict each other, a banned eos.
+        RunError: log-probabilities that are not numbers.
+    """
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        source: Any,
+        min_length: int,
+        max_length: int | Sequence[int] | Int[Tensor, " batch"],
+        bos: int | Int[Tensor, " batch"],
+        eos: int,
+        banned: Sequence[int],
+    ) -> None:
+        if eos in banned:
+            raise UserError("eos is banned: no hypothesis could end")
+        self.decoder, self.eos, self.min_length = decoder, eos, min_length
+        self.state = decoder.start(source)
+        self.longest = _longest(max_length, min_length, self.state)
+        self.batch, self.steps = len(self.longest), 0
+        self._device = device_of(decoder)
+        self._tokens = torch.as_tensor(bos, device=self._device).expand(self.batch)
+        self._banned = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=self._device)
+        self._banned_and_eos = torch.cat([self._banned, self._banned.new_tensor([eos])])
+        self._last_steps = set(self.longest.tolist())
+
+    def step(self, k: int, sentence: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The ``k`` likeliest tokens that may follow each row: log-probabilities and ids, ``(rows, k)``.
+
+        ``sentence`` tells which one each row belongs to. Descending, ties to the lower id, −∞ for none.
+        """
+        self.steps += 1
+        forbidden = self._banned if self.steps >= self.min_length else self._banned_and_eos
+        if self.steps in self._last_steps:
+            last = torch.from_numpy(self.longest[sentence] == self.steps).to(self._device)
+            found = extend_or_end(self.decoder, self.state, self._tokens, k, forbidden, last, self.eos)
+        else:
+            found = extend(self.decoder, self.state, self._tokens, k, forbidden)
+        self.state = found.state
+        log_probs = found.log_probs.double().cpu().numpy()
+        if np.isnan(log_probs).any():
+            raise RunError(
+                f"the model's log-probabilities are not numbers at step {self.steps} of the search"
+            )
+        return log_probs, found.ids.cpu().numpy()
+
+    def select(self, rows: NDArray[np.int64], tokens: NDArray[np.int64]) -> None:
+        """Go on with these rows, each after its token."""
+        if len(rows) == 0:
+            return
+        if len(rows) != len(self._tokens) or (rows != np.arange(len(rows))).any():
+            self.state = self.decoder.select(self.state, torch.from_numpy(rows).to(self._device))
+        self._tokens = torch.from_numpy(tokens).to(self._device)
+
+
+def device_of(decoder: Decoder) -> torch.device:
+    """Where a decoder wants its tokens."""
+    device = getattr(decoder, "device", None)
+    if device is None and isinstance(decoder, nn.Module):
+        device = next((parameter.device for parameter in decoder.parameters()), None)
+    return torch.device(device if device is not None else "cpu")
+
+
+def _longest(
+    max_length: int | Sequence[int] | Int[Tensor, " batch"], min_length: int, state: State
+) -> NDArray[np.int64]:
+    if isinstance(max_length, int):
+        rows = getattr(state, "rows", None)
+        if rows is None:
+            raise TypeError(
+                "max_length needs an entry a sentence: this decoder's state does not tell its rows"
+            )
+        longest = np.full(rows, max_length)
+    else:
+        longest = torch.as_tensor(max_length, dtype=torch.int64).cpu().numpy()
+    if min_length < 0:
+        raise UserError(f"min_length {min_length} is negative: 0 or more is possible")
+    least = max(1, min_length)
+    if len(longest) and longest.min() < least:
+        raise UserError(
+            f"max_length {longest.min()} is below {least}, the least possible length (eos counts): "
+            "raise max_length or lower min_length"
+        )
+    return longest

@@ -1,0 +1,98 @@
+"""Lines over an axis: scores by length, gradients by distance, losses by update."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from unrolled.drawing.colours import DASHES, MARKERS, SERIES
+from unrolled.drawing.figure import Target, draw_on, log_axis
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: its name, its points, and a band around it where ``low`` and ``high`` are given."""
+
+    name: str
+    x: ArrayLike
+    y: ArrayLike
+    low: ArrayLike | None = None
+    high: ArrayLike | None = None
+
+
+def draw_curves(
+    series: Sequence[Series],
+    path: Target,
+    *,
+    x_label: str = "",
+    y_label: str = "",
+    title: str = "",
+    log_x: bool = False,
+    log_y: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+) -> None:
+    """Several lines over one axis, told apart by colour, dash and marker.
+
+    Not-a-number leaves a gap, and so does zero or less on a logarithmic axis.
+
+    Args:
+        marks: heights at which a thin named line is drawn across (a reference value).
+
+    Raises:
+        ValueError: nothing to draw, or a series whose arrays differ in length.
+        UserError: an ending other than .png or .svg, or matplotlib is missing.
+    """
+    if not series:
+        raise ValueError("no series to draw")
+    names = [one.name for one in series]
+    with draw_on(path, [*names, x_label, y_label, title, *(name for _, name in marks)], 6.0, 3.6) as figure:
+        axes = figure.add_axes((0, 0, 1, 1))
+        for index, one in enumerate(series):
+            x, y = _points(one.name, one.x, one.y)
+            colour = SERIES[index % len(SERIES)]
+            axes.plot(
+                x,
+                y,
+                label=one.name,
+                color=colour,
+                linestyle=DASHES[index % len(DASHES)],
+                marker=MARKERS[index % len(MARKERS)] if len(x) <= 60 else None,
+                markersize=3.5,
+                linewidth=1.5,
+            )
+            if one.low is not None and one.high is not None:
+                _, low = _points(one.name, one.x, one.low)
+                _, high = _points(one.name, one.x, one.high)
+                axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+        for height, name in marks:
+            axes.axhline(height, color=SERIES[1], linewidth=0.8)
+            axes.annotate(
+                name,
+                (1, height),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize=8,
+            )
+        if log_x:
+            log_axis(axes, "x")
+        if log_y:
+            log_axis(axes, "y")
+        axes.grid(True)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        if title:
+            axes.set_title(title, loc="left")
+        if any(names):
+            # Outside the axes, so that it never hides a point.
+            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+
+
+def _points(name: str, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    xs, ys = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    if xs.ndim != 1 or xs.shape != ys.shape:
+        raise ValueError(f"series {name!r}: arrays of shapes {xs.shape} and {ys.shape} are no line")
+    return xs, ys

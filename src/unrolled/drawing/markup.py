@@ -1,0 +1,86 @@
+"""HTML that is known to be safe: everything else is escaped on its way into a page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from html import escape
+
+Cell = str | int | float | None
+
+
+class Markup(str):
+    """A piece of HTML made by this room; a plain ``str`` is text and gets escaped."""
+
+    __slots__ = ()
+
+
+def block(content: str) -> Markup:
+    """Markup as it is; text as a paragraph."""
+    return content if isinstance(content, Markup) else Markup(f"<p>{escape(content)}</p>")
+
+
+def join(blocks: Iterable[str]) -> Markup:
+    """Several blocks, one after another."""
+    return Markup("\n".join(block(one) for one in blocks))
+
+
+def preformatted(text: str) -> Markup:
+    """Text with its own lines and spaces; it scrolls where it is too wide."""
+    return Markup(f'<pre tabindex="0">{escape(text)}</pre>')
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str = "") -> Markup:
+    """A table. Numbers stand to the right, floats with four significant digits; ``None`` is an empty cell.
+
+    Raises:
+        ValueError: a row of another length than the header.
+    """
+    body = []
+    for row in rows:
+        if len(row) != len(header):
+            raise ValueError(f"a row of {len(row)} cells does not fit {len(header)} columns")
+        body.append("<tr>" + "".join(map(_cell, row)) + "</tr>")
+    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    label = escape(caption or "table")
+    return Markup(
+        f'<div class="wide" tabindex="0" role="region" aria-label="{label}"><table>{title}'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def figure(picture: str, *, alt: str, caption: str = "") -> Markup:
+    """An SVG picture (from :func:`unrolled.drawing.figure.svg`) with what it shows in words.
+
+    Raises:
+        ValueError: ``picture`` is no SVG.
+    """
+    if not picture.startswith("<svg"):
+        raise ValueError("a page's picture is an <svg> element")
+    # Two pictures of a page may use the same id for different things: each gets its own prefix.
+    prefix = "f" + sha256(picture.encode()).hexdigest()[:8]
+    picture = re.sub(r'\bid="([\w-]+)"', rf'id="{prefix}-\1"', picture)
+    picture = re.sub(r'(url\(#|href="#)([\w-]+)', rf"\1{prefix}-\2", picture)
+    picture = picture.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
+    note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
+    return Markup(f'<figure><div class="wide" tabindex="0">{picture}</div>{note}</figure>')
+
+
+def details(summary: str, *blocks: str, open: bool = False) -> Markup:
+    """Blocks that are shown when asked for."""
+    state = " open" if open else ""
+    return Markup(f"<details{state}><summary>{escape(summary)}</summary>\n{join(blocks)}\n</details>")
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, Markup):
+        return f"<td>{value}</td>"
+    if isinstance(value, str) or value is None:
+        return f"<td>{escape(value or '')}</td>"
+    return (
+        f'<td class="number">{value:,}</td>'
+        if isinstance(value, int)
+        else f'<td class="number">{value:.4g}</td>'
+    )

@@ -1,0 +1,100 @@
+"""The ``[text]`` and ``[model]`` sections of a recipe that learns word vectors."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class WordSettings(BaseModel):
+    """What a word is, and which words have a vector."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    split: Literal["space", "words"] = Field(
+        "space",
+        description="space: at white space, for text that is tokenized already; words: runs of letters and"
+        " digits, every other mark by itself",
+    )
+    lowercase: bool = Field(False, description="lower-case the text")
+    min_count: int = Field(5, ge=1, description="words seen fewer times are left out")
+    size: int | None = Field(None, ge=1, description="most words that have a vector; the most frequent stay")
+
+
+class VectorSettings(BaseModel):
+    """How vectors are learnt."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: Literal["skip-gram", "cbow", "glove"] = Field(
+        "skip-gram",
+        description="skip-gram: a word predicts its neighbours; cbow: they predict it (Mikolov 2013); glove:"
+        " fit the logarithm of how often two words meet (Pennington 2014)",
+    )
+    dimensions: int = Field(100, ge=1, description="numbers in a vector")
+    window: int | None = Field(
+        None,
+        ge=1,
+        description="neighbours on each side, of which skip-gram and cbow draw 1 to all;"
+        " not set: 5, glove 10",
+    )
+    epochs: int | None = Field(
+        None, ge=1, description="passes over the text, or over glove's counts; not set: 5, glove 25"
+    )
+    learning_rate: float | None = Field(
+        None, gt=0, description="at the beginning; not set: skip-gram 0.025, cbow 0.075, glove 0.05"
+    )
+    last_learning_rate: float = Field(0.0001, ge=0, description="at the end (glove: stays as it is)")
+
+    negatives: int = Field(5, ge=1, le=100, description="words drawn from the noise for each one predicted")
+    noise_power: float = Field(
+        0.75, ge=0, le=1, description="a word is drawn by its count to this power: 1 as often as it occurs"
+    )
+    subsample: float = Field(
+        1e-3, ge=0, description="words that make up more than this share are left out at times; 0: never"
+    )
+    piece_lengths: tuple[int, int] | None = Field(
+        None,
+        description="character n-grams that words are made of too, shortest and longest (Bojanowski 2017),"
+        " such as [3, 6]; unseen words then have vectors; not set: none",
+    )
+    piece_rows: int = Field(200_000, ge=1, description="rows that all character n-grams share by hashing")
+    reproducible: bool = Field(
+        False,
+        description="the same vectors for any number of threads, a little slower (one thread alone and glove"
+        " always repeat themselves)",
+    )
+
+    maximum_count: float = Field(
+        100, gt=0, description="glove: pairs that meet this often weigh 1, others less"
+    )
+    weight_power: float = Field(0.75, gt=0, description="glove: how fast the weight falls below it")
+    memory: int = Field(32, ge=1, description="glove: megabytes for counting pairs; the rest goes to disk")
+
+    @model_validator(mode="after")
+    def _sensible(self) -> Self:
+        if self.piece_lengths is not None:
+            shortest, longest = self.piece_lengths
+            if not 1 <= shortest <= longest:
+                raise ValueError("piece_lengths: the shortest is at least 1 and at most the longest")
+            if self.method == "glove":
+                raise ValueError("piece_lengths: glove has no character n-grams; use skip-gram or cbow")
+        if self.learning_rate is not None and self.learning_rate < self.last_learning_rate:
+            raise ValueError("last_learning_rate: must not be above learning_rate")
+        return self
+
+    @property
+    def first_rate(self) -> float:
+        """The learning rate at the beginning."""
+        return self.learning_rate or {"skip-gram": 0.025, "cbow": 0.075, "glove": 0.05}[self.method]
+
+    @property
+    def reach(self) -> int:
+        """The window."""
+        return self.window or (10 if self.method == "glove" else 5)
+
+    @property
+    def passes(self) -> int:
+        """The epochs."""
+        return self.epochs or (25 if self.method == "glove" else 5)

@@ -1,0 +1,47 @@
+"""Ragged batches without their padding."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class Packing:
+    """Which rows are real, longest sequence first; without lengths all are, and nothing is moved."""
+
+    def __init__(self, lengths: Tensor | None, time: int, batch: int) -> None:
+        self.time, self.batch = time, batch
+        self.order: Tensor | None = None
+        if lengths is None:
+            self.offsets = torch.arange(0, (time + 1) * batch, batch)
+            self.total = time * batch
+        else:
+            ordered, self.order = torch.sort(lengths.cpu().long(), descending=True, stable=True)
+            steps = torch.arange(time)[:, None]
+            real = steps < ordered
+            self.rows = (steps * batch + self.order)[real]
+            self.offsets = torch.zeros(time + 1, dtype=torch.int64)
+            torch.cumsum(real.sum(1), 0, out=self.offsets[1:])
+            self.total = len(self.rows)
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """``(time, batch, …)`` → ``(rows, …)``."""
+        flat = padded.reshape(self.time * self.batch, -1)
+        return flat.contiguous() if self.order is None else flat.index_select(0, self.rows)
+
+    def pad(self, packed: Tensor) -> Tensor:
+        """``(rows, …)`` → ``(time, batch, …)``, zero where there is no row."""
+        if self.order is not None:
+            flat = packed.new_zeros(self.time * self.batch, packed.shape[1])
+            packed = flat.index_copy_(0, self.rows, packed)
+        return packed.view(self.time, self.batch, -1)
+
+    def sort(self, rows: Tensor | None) -> Tensor | None:
+        """``(batch, …)``, longest sequence first, contiguous."""
+        if rows is None:
+            return None
+        return rows.contiguous() if self.order is None else rows[self.order]
+
+    def unsort(self, rows: Tensor) -> Tensor:
+        """The inverse of :meth:`sort`."""
+        return rows if self.order is None else torch.empty_like(rows).index_copy_(0, self.order, rows)

@@ -1,0 +1,40 @@
+"""What "good" means: figures with an interval and a signature to cite. NumPy alone, never torch."""
+
+from unrolled.metrics.bleu import Bleu, bleu
+from unrolled.metrics.by_length import Bucket, by_length
+from unrolled.metrics.chrf import chrf
+from unrolled.metrics.classification import accuracy, confusion, macro_f1, token_accuracy
+from unrolled.metrics.edit_distance import (
+    edit_distance,
+    phoneme_error_rate,
+    token_error_rate,
+    word_error_rate,
+)
+from unrolled.metrics.perplexity import bits_per_character, perplexity
+from unrolled.metrics.score import Score
+from unrolled.metrics.significance import Comparison, compare
+from unrolled.metrics.spans import span_f1
+from unrolled.metrics.tally import Tally
+
+__all__ = [
+    "Bleu",
+    "Bucket",
+    "Comparison",
+    "Score",
+    "Tally",
+    "accuracy",
+    "bits_per_character",
+    "bleu",
+    "by_length",
+    "chrf",
+    "compare",
+    "confusion",
+    "edit_distance",
+    "macro_f1",
+    "perplexity",
+    "phoneme_error_rate",
+    "span_f1",
+    "token_accuracy",
+    "token_error_rate",
+    "word_error_rate",
+]

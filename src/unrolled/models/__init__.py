@@ -1,0 +1,26 @@
+"""Tensors to tensors: what reads, what writes, and what does both."""
+
+from unrolled.models.bridge import Bridge
+from unrolled.models.decoder import Decoder, DecoderState, Forced, Run
+from unrolled.models.encoder import Encoded, Encoder
+from unrolled.models.encoder_decoder import EncoderDecoder
+from unrolled.models.ensemble import Ensemble, EnsembleState, average
+from unrolled.models.readout import Readout
+from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings
+
+__all__ = [
+    "Bridge",
+    "Decoder",
+    "DecoderSettings",
+    "DecoderState",
+    "Encoded",
+    "Encoder",
+    "EncoderDecoder",
+    "EncoderDecoderSettings",
+    "Ensemble",
+    "EnsembleState",
+    "Forced",
+    "Readout",
+    "Run",
+    "average",
+]

@@ -1,0 +1,274 @@
+"""Writing: one word after another, each from the words before it and what was read.
+
+The decoder knows nothing of where its source comes from: an :class:`~unrolled.models.encoder.Encoded` may be
+a sentence's states or a picture's regions.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unrolled.models.bridge import Bridge
+from unrolled.models.encoder import Encoded
+from unrolled.models.readout import Readout
+from unrolled.models.settings import DecoderSettings
+from unrolled.nn.attention import Attention, AttentionMemory, make_attention
+from unrolled.nn.attentive import (
+    Attentional,
+    Attentive,
+    Bahdanau,
+    DecoderMemory,
+    Luong,
+    Stacked,
+    project_one,
+    unroll_levels,
+)
+from unrolled.nn.cells import Cell, State
+from unrolled.nn.embedding import Embedding, tie
+from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+from unrolled.nn.register import cell as make_cell
+from unrolled.nn.unroll import unroll
+
+
+@dataclass(frozen=True)
+class DecoderState:
+    """Where a decoder stands: one row a hypothesis.
+
+    Attributes:
+        cell: the recurrent state, tensors ``(rows, …)``.
+        memory: what it attends to, once a sentence; None without attention.
+    """
+
+    cell: State
+    memory: AttentionMemory | None
+
+    @property
+    def rows(self) -> int:
+        """Hypotheses there are."""
+        return len(self.cell[0])
+
+
+class Forced(NamedTuple):
+    """Given targets under a model.
+
+    Attributes:
+        log_probs: ``(target, batch)``, log P of each token after the first, zero at padding.
+        attention: ``(target, batch, source)`` where asked for and there is attention; zero at padding.
+    """
+
+    log_probs: Float[Tensor, "target batch"]
+    attention: Float[Tensor, "target batch source"] | None
+
+
+class Run(NamedTuple):
+    """A decoder's way through given words: what is projected on the vocabulary, and what it attended to."""
+
+    features: Float[Tensor, "target batch readout"]
+    attention: Float[Tensor, "target batch source"] | None
+
+
+class Decoder(nn.Module):
+    """A recurrent decoder: with Bahdanau's or Luong's attention or none, over any cell in any depth.
+
+    With ``y⟨t−1⟩`` the previous word's vector, what is projected on the vocabulary is
+
+    - Bahdanau: tanh(W[s⟨t⟩, context⟨t⟩, y⟨t−1⟩] + b), over :class:`~unrolled.nn.attentive.Bahdanau`;
+    - Luong: s̃⟨t⟩, over :class:`~unrolled.nn.attentive.Luong`; without input feeding over the cell itself and
+      for all steps at once;
+    - none: s⟨t⟩, or tanh(W s⟨t⟩ + b) where a readout's size is given.
+
+    Args:
+        vocabulary: words it can write.
+        feature_size, state_size: of what is read (:class:`~unrolled.models.encoder.Encoded`); ``state_size``
+            None where that has no state.
+        padding: the id that is no word.
+    """
+
+    def __init__(
+        self,
+        settings: DecoderSettings,
+        vocabulary: int,
+        feature_size: int,
+        state_size: int | None,
+        *,
+        padding: int = 0,
+    ) -> None:
+        super().__init__()
+        self.padding = padding
+        self.label_smoothing = settings.label_smoothing
+        self.recurrent_dropout = settings.recurrent_dropout
+        self.embedding = Embedding(
+            vocabulary,
+            settings.embedding_size,
+            padding=padding,
+            dropout=settings.embedding_dropout,
+            word_dropout=settings.word_dropout,
+        )
+        words, dropout = settings.embedding_size, settings.readout_dropout
+        size = settings.readout_size or (words if settings.tie != "none" else None)
+        self.attentional: Attentional | None = None
+        self.cell: Cell
+        if settings.attention == "none":
+            self.cell = _cells(settings, words)
+            output = self.cell.output_size
+            self.readout = Readout(output, 0, vocabulary, None if size == output else size, dropout)
+        elif settings.attention == "bahdanau":
+            inner = _cells(settings, words + feature_size)
+            self.cell = Bahdanau(inner, _attention(settings, inner, feature_size))
+            output = self.cell.output_size
+            self.readout = Readout(output, words, vocabulary, size or inner.output_size, dropout)
+        else:
+            size = size or settings.hidden_size
+            inner = _cells(settings, words + size if settings.input_feeding else words)
+            attentional = Attentional(_attention(settings, inner, feature_size), size)
+            self.readout = Readout(size, 0, vocabulary, None, dropout)
+            if settings.input_feeding:
+                self.cell = Luong(inner, attentional)
+            else:
+                self.cell, self.attentional = inner, attentional
+        self.bridge = Bridge(settings.bridge, self._inner, feature_size, state_size)
+        if settings.tie != "none":
+            tie(self.embedding, self.readout.projection)
+
+    @property
+    def _inner(self) -> Cell:
+        """The cell within the attention."""
+        return self.cell.cell if isinstance(self.cell, Attentive) else self.cell
+
+    @property
+    def _attention(self) -> Attention | None:
+        owner = self.attentional or self.cell
+        return owner.attention if isinstance(owner, Bahdanau | Luong | Attentional) else None
+
+    # All words known: training and scoring.
+
+    def run(
+        self,
+        encoded: Encoded,
+        words: Int[Tensor, "target batch"],
+        lengths: Int[Tensor, " batch"],
+        *,
+        attention: bool = False,
+    ) -> Run:
+        """Through given words ``y⟨0⟩ … y⟨T−1⟩``; with ``attention``, also its weights (differentiable)."""
+        embedded = self.embedding(words)
+        start = self.start(encoded)
+        masks = self._masks(embedded)
+        weights: Tensor | None = None
+        if isinstance(self.cell, Attentive):
+            assert start.memory is not None
+            memory = DecoderMemory(start.memory, masks)
+            record = ("attention",) if attention else ()
+            result = unroll(self.cell, embedded, start.cell, lengths=lengths, memory=memory, record=record)
+            output, weights = result.output, result.record.get("attention")
+        else:
+            output = unroll_levels(self.cell, embedded, start.cell, lengths=lengths, memory=masks).output
+            if self.attentional is not None:
+                assert start.memory is not None
+                output, weights = self.attentional.all_steps(output, start.memory)
+                real = torch.arange(len(words), device=words.device)[:, None] < lengths
+                weights = weights.where(real[..., None], 0) if attention else None
+        return Run(self.readout(output, embedded), weights)
+
+    def loss(self, encoded: Encoded, target: Int[Tensor, "target batch"]) -> tuple[Float[Tensor, ""], int]:
+        """The summed cross-entropy in nats of the tokens of ``target`` given those before them; their number.
+
+        The first token, bos, is not predicted. Label smoothing counts while training alone.
+        """
+        words, expected, lengths = self._shift(target)
+        features = self.run(encoded, words, lengths).features
+        return self.cross_entropy(features, expected), int(lengths.sum())
+
+    def cross_entropy(
+        self, features: Float[Tensor, "target batch readout"], expected: Int[Tensor, "target batch"]
+    ) -> Float[Tensor, ""]:
+        """The summed loss of a run's features against the tokens expected of it, in nats."""
+        return projected_cross_entropy(
+            features.flatten(0, 1),
+            self.readout.projection.weight,
+            self.readout.projection.bias,
+            expected.flatten(),
+            label_smoothing=self.label_smoothing if self.training else 0.0,
+            ignore_index=self.padding,
+        )
+
+    @torch.no_grad()
+    def forced(
+        self, encoded: Encoded, target: Int[Tensor, "target batch"], *, attention: bool = False
+    ) -> Forced:
+        """How probable given targets are; with ``attention``, also what each of their tokens looked at."""
+        words, expected, lengths = self._shift(target)
+        features, weights = self.run(encoded, words, lengths, attention=attention)
+        real = expected != self.padding
+        projection = self.readout.projection
+        found = projected_log_probs(features[real], projection.weight, projection.bias, expected[real])
+        return Forced(found.new_zeros(real.shape).masked_scatter_(real, found), weights)
+
+    def _shift(self, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What goes in, what should come out, and how many real steps each column has."""
+        expected = target[1:]
+        return target[:-1], expected, (expected != self.padding).sum(0)
+
+    def _masks(self, embedded: Tensor) -> Any:
+        """Variational-dropout masks of the inner cell, drawn anew for each run in training."""
+        if not (self.recurrent_dropout and self.training):
+            return None
+        inner = self._inner
+        levels = inner.cells if isinstance(inner, Stacked) else [inner]
+        masks = [
+            F.dropout(embedded.new_ones(embedded.shape[1], level.hidden_size), self.recurrent_dropout)
+            for level in levels
+        ]
+        return masks if isinstance(inner, Stacked) else masks[0]
+
+    # One word after another: search and sampling (unrolled.decoding.Decoder).
+
+    def start(self, encoded: Encoded) -> DecoderState:
+        """Before the first word; keys are computed here, once a sentence."""
+        state = self.bridge(encoded)
+        if isinstance(self.cell, Attentive):
+            state = self.cell.begin(state)
+        attention = self._attention
+        if attention is None:
+            return DecoderState(state, None)
+        return DecoderState(state, attention.remember(encoded.output, encoded.lengths))
+
+    def step(
+        self, state: DecoderState, tokens: Int[Tensor, " rows"]
+    ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
+        """Feed each row its last token; the log-probabilities of the next."""
+        words = self.embedding(tokens)
+        memory = None
+        if isinstance(self.cell, Attentive):
+            assert state.memory is not None
+            memory = DecoderMemory(state.memory)
+        after = self.cell.step(project_one(self.cell, words), state.cell, memory)
+        output = self.cell.output(after)
+        if self.attentional is not None:
+            output, _ = self.attentional(output, state.memory)
+        log_probs = self.readout.log_probs(self.readout(output, words))
+        return DecoderState(after, state.memory), log_probs
+
+    def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
+        """The state of some rows, possibly repeated; what they attend to is indexed, not copied."""
+        memory = None if state.memory is None else state.memory.select(rows)
+        return DecoderState(tuple(part[rows] for part in state.cell), memory)
+
+
+def _cells(settings: DecoderSettings, input_size: int) -> Cell:
+    """The decoder's recurrence: one cell, or several upon one another."""
+    cells: list[Cell] = []
+    for _ in range(settings.decoder_layers):
+        size = cells[-1].output_size if cells else input_size
+        cells.append(make_cell(settings.cell, size, settings.hidden_size, **settings.cell_options))
+    return cells[0] if len(cells) == 1 else Stacked(cells, settings.layer_dropout)
+
+
+def _attention(settings: DecoderSettings, inner: Cell, feature_size: int) -> Attention:
+    return make_attention(settings.score, inner.output_size, feature_size, settings.attention_size)

@@ -1,0 +1,86 @@
+"""A sequence in, a sequence out (Sutskever, Vinyals & Le 2014; Cho et al. 2014)."""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unrolled.errors import UserError
+from unrolled.models.decoder import Decoder, DecoderState, Forced
+from unrolled.models.encoder import Encoded, Encoder
+from unrolled.models.settings import EncoderDecoderSettings
+from unrolled.nn.embedding import Embedding, tie
+
+
+class EncoderDecoder(nn.Module):
+    """An encoder and a decoder. Ids are time first; a target stands between bos and eos.
+
+    Args:
+        source_size, target_size: entries of the two vocabularies.
+        padding: the id of padding, in both.
+
+    Raises:
+        UserError: settings that do not fit one another.
+    """
+
+    def __init__(
+        self, settings: EncoderDecoderSettings, source_size: int, target_size: int, *, padding: int = 0
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        embedding = Embedding(
+            source_size,
+            settings.embedding_size,
+            padding=padding,
+            dropout=settings.embedding_dropout,
+            word_dropout=settings.word_dropout,
+        )
+        self.encoder = Encoder(settings, embedding)
+        self.decoder = Decoder(
+            settings, target_size, self.encoder.feature_size, self.encoder.state_size, padding=padding
+        )
+        if settings.tie == "all":
+            if source_size != target_size:
+                raise UserError(
+                    f'tie="all": the vocabularies have {source_size} and {target_size} entries; both sides'
+                    ' need one vocabulary (shared = true in [text]), or tie = "target"'
+                )
+            tie(self.decoder.embedding, embedding)
+
+    def forward(
+        self,
+        source: Int[Tensor, "source batch"],
+        source_lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "target batch"],
+    ) -> tuple[Float[Tensor, ""], int]:
+        """The loss of predicting ``target``: in nats, summed, and over how many tokens.
+
+        Label smoothing counts while training alone.
+        """
+        return self.decoder.loss(self.encoder(source, source_lengths), target)
+
+    def forced(
+        self,
+        source: Int[Tensor, "source batch"],
+        source_lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "target batch"],
+        *,
+        attention: bool = False,
+    ) -> Forced:
+        """How probable given targets are, token by token, and what each token looked at if asked."""
+        return self.decoder.forced(self.encoder(source, source_lengths), target, attention=attention)
+
+    # unrolled.decoding.Decoder
+
+    def start(self, source: tuple[Int[Tensor, "source batch"], Int[Tensor, " batch"]]) -> DecoderState:
+        """Read ``(ids, lengths)``, once."""
+        encoded: Encoded = self.encoder(*source)
+        return self.decoder.start(encoded)
+
+    def step(
+        self, state: DecoderState, tokens: Int[Tensor, " rows"]
+    ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
+        return self.decoder.step(state, tokens)
+
+    def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
+        return self.decoder.select(state, rows)

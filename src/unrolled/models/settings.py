@@ -1,0 +1,121 @@
+"""What a recipe's ``[model]`` section says about models that write: translators, captioners."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class DecoderSettings(BaseModel):
+    """The decoder: whatever it reads, it writes word by word."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cell: str = Field("lstm", description="the recurrence: rnn, gru, lstm, or a registered cell of your own")
+    cell_options: dict[str, Any] = Field(
+        default_factory=dict,
+        description='the cell\'s own options, such as { reset = "after" } or { peepholes = "current" }',
+    )
+    embedding_size: int = Field(256, ge=1, description="features of a word's vector")
+    hidden_size: int = Field(256, ge=1, description="features of the decoder's state")
+    decoder_layers: int = Field(1, ge=1, description="cells upon one another in the decoder")
+    attention: Literal["bahdanau", "luong", "none"] = Field(
+        "luong",
+        description="bahdanau: look, then move; luong: move, then look; none: all the decoder knows of the"
+        " source is its first state",
+    )
+    score: Literal["additive", "general", "dot"] = Field(
+        "general", description="how attention compares a state with a position of the source"
+    )
+    attention_size: int | None = Field(
+        None, ge=1, description="features of the additive score (hidden_size unless given)"
+    )
+    input_feeding: bool = Field(
+        True,
+        description="luong: each step also reads what the one before attended to; without it all steps attend"
+        " at once, which trains faster",
+    )
+    readout_size: int | None = Field(
+        None,
+        ge=1,
+        description="features of what is projected on the vocabulary (hidden_size unless given,"
+        " embedding_size where tied)",
+    )
+    bridge: Literal["last", "mean", "zero"] = Field(
+        "last",
+        description="the decoder's first state: tanh(W·) of the source's last state, or of its mean position,"
+        " or zero",
+    )
+    tie: Literal["none", "target", "all"] = Field(
+        "none",
+        description="share one table of vectors: target: the words written and their projection; all: the"
+        " words read too (needs one vocabulary)",
+    )
+    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="share of a word vector's features dropped")
+    word_dropout: float = Field(0.0, ge=0, lt=1, description="share of words whose whole vector is dropped")
+    layer_dropout: float = Field(0.0, ge=0, lt=1, description="share dropped between layers")
+    recurrent_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the state dropped, the same at all steps (variational dropout)"
+    )
+    context_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share dropped of the source's states that the decoder attends to"
+    )
+    readout_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share dropped of what is projected on the vocabulary"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=1, description="probability taken from the right word and given to all, in training"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.attention == "none" and self.bridge == "zero":
+            raise ValueError(
+                "bridge: without attention the decoder would know nothing of the source;"
+                ' choose "last" or "mean"'
+            )
+        if self.tie != "none" and self.readout_size not in (None, self.embedding_size):
+            raise ValueError(
+                "readout_size: where words are tied to their projection it is embedding_size,"
+                f" {self.embedding_size}"
+            )
+        # A mistyped cell or option is found here, before any data is read.
+        import torch
+
+        from unrolled.nn.register import cell
+
+        with torch.random.fork_rng(devices=[]):
+            made = cell(self.cell, 1, 1, **self.cell_options)
+        if self.recurrent_dropout and not made.accepts_mask:
+            raise ValueError(f"recurrent_dropout: the cell {self.cell!r} takes no dropout mask; set it to 0")
+        return self
+
+
+class EncoderDecoderSettings(DecoderSettings):
+    """An encoder that reads a sequence of words, and a decoder that writes another."""
+
+    encoder_layers: int = Field(1, ge=1, description="cells upon one another in the encoder")
+    bidirectional: bool = Field(True, description="read the source in both directions")
+    encoder_size: int | None = Field(
+        None,
+        ge=1,
+        description="features of the encoder's state in each direction (unless given, hidden_size, or half"
+        " of it where bidirectional)",
+    )
+
+    @model_validator(mode="after")
+    def _halves(self) -> Self:
+        if self.encoder_size is None and self.bidirectional and self.hidden_size % 2:
+            raise ValueError(
+                f"hidden_size: {self.hidden_size} is odd, so that two directions cannot have half of it each;"
+                " make it even or give encoder_size"
+            )
+        return self
+
+    @property
+    def direction_size(self) -> int:
+        """Hidden size of one direction of the encoder."""
+        if self.encoder_size is not None:
+            return self.encoder_size
+        return self.hidden_size // 2 if self.bidirectional else self.hidden_size

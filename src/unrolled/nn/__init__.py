@@ -1,0 +1,52 @@
+"""The equations: cells, unroll, layers, attention, embeddings, pooling, losses.
+
+``unrolled.nn.LSTM`` is the layer, as ``torch.nn.LSTM`` is; the cell is ``unrolled.nn.cells.LSTM``.
+"""
+
+from __future__ import annotations
+
+from unrolled.nn.attention import (
+    AdditiveAttention,
+    Attention,
+    AttentionMemory,
+    DotAttention,
+    GeneralAttention,
+    make_attention,
+)
+from unrolled.nn.attentive import Bahdanau, Luong
+from unrolled.nn.cells import Cell, State
+from unrolled.nn.conversion import from_torch, to_torch
+from unrolled.nn.embedding import Embedding, tie
+from unrolled.nn.layers import GRU, LSTM, RNN, Recurrent
+from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+from unrolled.nn.register import cell, cell_names, register_cell
+from unrolled.nn.result import Unrolled
+from unrolled.nn.unroll import unroll
+
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AdditiveAttention",
+    "Attention",
+    "AttentionMemory",
+    "Bahdanau",
+    "Cell",
+    "DotAttention",
+    "Embedding",
+    "GeneralAttention",
+    "Luong",
+    "Recurrent",
+    "State",
+    "Unrolled",
+    "cell",
+    "cell_names",
+    "from_torch",
+    "make_attention",
+    "projected_cross_entropy",
+    "projected_log_probs",
+    "register_cell",
+    "tie",
+    "to_torch",
+    "unroll",
+]

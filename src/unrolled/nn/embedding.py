@@ -1,0 +1,111 @@
+"""Ids to vectors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from unrolled.errors import UserError
+
+
+class Embedding(nn.Module):
+    """A table with a row for each id; padding is always the zero vector, also where the table is tied.
+
+    Rows start normal with variance 1/``features``, so that a vector's length is about 1.
+
+    Args:
+        size: ids there are.
+        padding: the id of padding, or None.
+        dropout: share of a vector's features that are zero at each training step.
+        word_dropout: share of positions whose whole vector is zero at each training step (Iyyer et al. 2015).
+    """
+
+    def __init__(
+        self,
+        size: int,
+        features: int,
+        *,
+        padding: int | None = 0,
+        dropout: float = 0.0,
+        word_dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.size = size
+        self.features = features
+        self.padding = padding
+        self.dropout = dropout
+        self.word_dropout = word_dropout
+        self.weight = nn.Parameter(torch.empty(size, features).normal_(std=1 / math.sqrt(features)))
+        self._clear_padding()
+
+    @torch.no_grad()
+    def _clear_padding(self) -> None:
+        if self.padding is not None:
+            self.weight[self.padding] = 0
+
+    def forward(self, ids: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape features"]:
+        vectors = F.embedding(ids, self.weight)
+        gone = None if self.padding is None else ids == self.padding
+        if self.training and self.word_dropout:
+            dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout
+            gone = dropped if gone is None else gone | dropped
+        if gone is not None:
+            vectors = vectors.masked_fill(gone[..., None], 0)
+        return F.dropout(vectors, self.dropout, self.training)
+
+    @torch.no_grad()
+    def load_rows(
+        self,
+        vectors: Float[Tensor, "size features"],
+        known: Bool[Tensor, " size"] | None = None,
+        *,
+        tuned: bool = True,
+    ) -> int:
+        """Take the rows of ``vectors`` that are ``known`` (all unless given); the others stay as they are.
+
+        Args:
+            tuned: whether training goes on to change the table (the whole of it).
+
+        Returns:
+            how many rows were taken.
+
+        Raises:
+            UserError: the matrix is not of the table's shape.
+        """
+        if vectors.shape != self.weight.shape:
+            raise UserError(
+                f"vectors of shape {tuple(vectors.shape)} do not fit a table of {tuple(self.weight.shape)}:"
+                f" set the embedding size to {vectors.shape[-1]}"
+            )
+        if known is None:
+            known = torch.ones(self.size, dtype=torch.bool)
+        known = known.to(self.weight.device)
+        taken = int(known.sum())
+        self.weight[known] = vectors.to(self.weight)[known]
+        self._clear_padding()
+        self.weight.requires_grad_(tuned)
+        return taken
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, {self.features}"
+
+
+def tie(*users: nn.Module) -> None:
+    """Let several modules share the first one's ``weight`` (Press & Wolf 2017).
+
+    Raises:
+        UserError: their weights differ in shape.
+    """
+    weight = users[0].get_parameter("weight")
+    for other in users[1:]:
+        shape = other.get_parameter("weight").shape
+        if shape != weight.shape:
+            raise UserError(
+                f"weights of shapes {tuple(weight.shape)} and {tuple(shape)} cannot be tied:"
+                " they must have one vocabulary and one size"
+            )
+        other.weight = weight

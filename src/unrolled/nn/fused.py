@@ -1,0 +1,183 @@
+"""RNN, GRU and LSTM through time by native kernels: the equations of ``nn/cells.py``, one call for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from unrolled import kernels
+from unrolled.kernels import recurrent
+from unrolled.kernels.packing import Packing
+from unrolled.nn import loop
+from unrolled.nn.cells import GRU, LSTM, RNN, Cell, State
+from unrolled.nn.result import Unrolled
+from unrolled.nn.substitute import substitute
+
+
+def unroll(
+    cell: Cell,
+    inputs: Tensor,
+    state: State,
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    memory: Any = None,
+    record: Sequence[str] = (),
+) -> Unrolled | None:
+    """:func:`unrolled.nn.unroll.unroll` for the built-in cells on a CPU; None where that does not apply."""
+    form = _form(cell)
+    tensors = (inputs, *state, *cell.parameters(), *(() if memory is None else (memory,)))
+    if form is None or not _applies(cell, inputs, state, memory, tensors):
+        return None
+    needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    places = _places(cell)
+    if record and (needs_gradient or any(name not in places for name in record)):
+        return None  # gates that are part of a graph, or a name for the reference to refuse
+    if lengths is not None and int(lengths.min()) == inputs.shape[0]:
+        lengths = None
+    output, hidden, memory_cell, gates, cells, *_ = torch.ops.unrolled.recurrence.default(
+        inputs,
+        state[0],
+        state[1] if len(state) > 1 else None,
+        cell.input_weight,
+        cell.recurrent_weight,
+        cell.bias,
+        getattr(cell, "recurrent_bias", None),
+        getattr(cell, "peephole", None),
+        memory,
+        lengths,
+        form,
+        reverse,
+        needs_gradient or bool(record),
+    )
+    final = (hidden, memory_cell) if len(state) > 1 else (hidden,)
+    size = cell.hidden_size
+    recorded = {}
+    packing = Packing(lengths, *inputs.shape[:2])
+    for name in record:
+        place = places[name]
+        rows = cells if place is None else gates[:, place * size : (place + 1) * size]
+        recorded[name] = packing.pad(rows[: packing.total].contiguous())
+    return Unrolled(output, final, recorded)
+
+
+def _form(cell: Cell) -> str | None:
+    """The kernels' name of the equation, of a built-in cell that nothing was derived from."""
+    if type(cell) is RNN:
+        return f"rnn {cell.nonlinearity}"
+    if type(cell) is GRU:
+        return f"gru {cell.reset}"
+    if type(cell) is LSTM:
+        return f"lstm {cell.peepholes} {cell.output_nonlinearity}"
+    return None
+
+
+def _places(cell: Cell) -> dict[str, int | None]:
+    """Where the kernels leave what a cell notes: a gate's place, or None for the memory cell."""
+    if not isinstance(cell, GRU | LSTM):
+        return {}
+    places: dict[str, int | None] = {gate: i for i, gate in enumerate(cell.gates)}
+    return {**places, "cell": None} if type(cell) is LSTM else places
+
+
+def _applies(cell: Cell, inputs: Tensor, state: State, memory: Any, tensors: Sequence[Any]) -> bool:
+    dtype, (time, batch) = inputs.dtype, inputs.shape[:2]
+    return (
+        kernels.load() is not None
+        and dtype in (torch.float32, torch.float64)
+        and time * batch > 0
+        and all(isinstance(t, Tensor) and t.dtype == dtype and t.device.type == "cpu" for t in tensors)
+        and cell.bias.dtype == dtype
+        and all(part.shape == (batch, cell.hidden_size) for part in state)
+        and (memory is None or (memory.shape == state[0].shape and not memory.requires_grad))
+        and not torch.is_autocast_enabled("cpu")
+        and not torch._C._are_functorch_transforms_active()
+        and forward_ad._current_level < 0
+    )
+
+
+_INPUTS = (
+    "inputs",
+    "hidden",
+    "cell",
+    "input_weight",
+    "recurrent_weight",
+    "bias",
+    "recurrent_bias",
+    "peephole",
+    "mask",
+    "lengths",
+)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, ctx.form, ctx.reverse, training = inputs
+    made, kept = output[0], output[3:]
+    ctx.mark_non_differentiable(*kept)
+    ctx.set_materialize_grads(False)
+    if training:
+        ctx.save_for_backward(*tensors, made, *kept)
+
+
+def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    given = dict(zip(_INPUTS, saved, strict=False))
+    needed = ctx.needs_input_grad
+    if all(grad is None for grad in grads[:3]):
+        return (None,) * 13
+    if torch.is_grad_enabled():
+        answers = _reference_gradient(ctx, given, grads[:3])
+    else:
+        answers = torch.ops.unrolled.recurrence_backward.default(
+            *grads[:3],
+            *(given[name] for name in _INPUTS if name not in ("bias", "recurrent_bias")),
+            *saved[len(_INPUTS) :],
+            ctx.form,
+            ctx.reverse,
+            needed[0],
+            any(needed[3:8]),
+        )
+    return (*(answer if need else None for answer, need in zip(answers, needed, strict=False)), *(None,) * 5)
+
+
+def _reference_gradient(
+    ctx: Any, given: dict[str, Tensor | None], grads: Sequence[Tensor | None]
+) -> tuple[Tensor | None, ...]:
+    """The gradient as a graph of its own, for a gradient of the gradient: by the reference path."""
+    kind, *options = ctx.form.split()
+    inputs, hidden = given["inputs"], given["hidden"]
+    assert inputs is not None
+    assert hidden is not None
+    make: dict[str, Callable[..., Cell]] = {
+        "rnn": lambda nonlinearity: RNN(1, 1, nonlinearity=nonlinearity, device="meta"),
+        "gru": lambda reset: GRU(1, 1, reset=reset, device="meta"),
+        "lstm": lambda peepholes, output: LSTM(1, 1, peepholes=peepholes, output=output, device="meta"),
+    }
+    cell = substitute(make[kind](*options), lambda name, _: given[name])  # type: ignore[arg-type, return-value]
+    cell.input_size, cell.hidden_size, cell.output_size = inputs.shape[-1], hidden.shape[-1], hidden.shape[-1]
+    state = (hidden,) if given["cell"] is None else (hidden, given["cell"])
+    made = loop.unroll(
+        cell, inputs, state, lengths=given["lengths"], reverse=ctx.reverse, memory=given["mask"]
+    )
+    pairs = [
+        (o, g)
+        for o, g in zip((made.output, *made.state), grads, strict=False)
+        if g is not None and o.requires_grad
+    ]
+    names = [name for name, need in zip(_INPUTS, ctx.needs_input_grad, strict=False) if need]
+    found = torch.autograd.grad(
+        [o for o, _ in pairs],
+        [tensor for name in names if (tensor := given[name]) is not None],
+        [g for _, g in pairs],
+        create_graph=True,
+        allow_unused=True,
+    )
+    answers = dict(zip(names, found, strict=True))
+    return tuple(answers.get(name) for name in _INPUTS[:8])
+
+
+torch.library.register_autograd("unrolled::recurrence", _gradient, setup_context=_keep, lib=recurrent.LIBRARY)

@@ -1,0 +1,154 @@
+"""Cross-entropy of a projection onto a vocabulary, without ever holding all its logits.
+
+For ``n`` predictions over a vocabulary of ``V`` words, the logits z = features·weightᵀ + bias are the largest
+tensor of a model. Here they exist a tile of rows at a time: the loss and its gradients are made from a tile
+while it is there, so that the backward pass has nothing left to do but to scale them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.autograd import Function
+
+from unrolled.errors import UserError
+
+TILE = 2**20
+"""Logits in a tile: few enough to stay in cache, enough rows for a fast product."""
+
+
+def projected_cross_entropy(
+    features: Float[Tensor, "n d"],
+    weight: Float[Tensor, "V d"],
+    bias: Float[Tensor, " V"] | None,
+    targets: Int[Tensor, " n"],
+    *,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    gradient_floor: float = 0.0,
+) -> Float[Tensor, ""]:
+    """The sum over the counted targets of −Σ_w q(w) log softmax(features·weightᵀ + bias)_w, in nats.
+
+    q is 1 at the target; with label smoothing ε (Szegedy et al. 2016, section 7) it is 1 − ε there plus ε/V
+    everywhere. The sum is float32 for narrower features.
+
+    Args:
+        ignore_index: targets that are not counted.
+        gradient_floor: probabilities below it may count as zero in the gradients; exact when it is 0.
+
+    Raises:
+        UserError: an option out of range.
+    """
+    for name, value in (("label_smoothing", label_smoothing), ("gradient_floor", gradient_floor)):
+        if not 0 <= value < 1:
+            raise UserError(f"{name}={value}: it must be at least 0 and below 1")
+    counted = (targets != ignore_index).nonzero().squeeze(1)
+    if len(counted) < len(targets):
+        features, targets = features[counted], targets[counted]
+    wanted = torch.is_grad_enabled()
+    return _CrossEntropy.apply(features, weight, bias, targets, label_smoothing, gradient_floor, wanted)
+
+
+def projected_log_probs(
+    features: Float[Tensor, "n d"],
+    weight: Float[Tensor, "V d"],
+    bias: Float[Tensor, " V"] | None,
+    targets: Int[Tensor, " n"],
+) -> Float[Tensor, " n"]:
+    """log softmax(features·weightᵀ + bias) at each target; for scoring, not for training."""
+    with torch.no_grad():
+        parts = [
+            _log_softmax(features[rows], weight, bias).gather(1, targets[rows, None]).squeeze(1)
+            for rows in _tiles(features, weight)
+        ]
+        return torch.cat(parts) if parts else _log_softmax(features, weight, bias).new_zeros(0)
+
+
+def _tiles(features: Tensor, weight: Tensor) -> Iterator[slice]:
+    rows = max(64, TILE // len(weight))
+    for start in range(0, len(features), rows):
+        yield slice(start, start + rows)
+
+
+def _log_softmax(features: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    logits = F.linear(features, weight, bias)
+    return torch.log_softmax(logits, dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+
+
+def _losses(log_probs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """−Σ_w q(w) log p(w) of each row."""
+    losses = -log_probs.gather(1, targets[:, None]).squeeze(1)
+    if smoothing:
+        losses = (1 - smoothing) * losses - smoothing * log_probs.mean(dim=1)
+    return losses
+
+
+class _CrossEntropy(Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        features: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        smoothing: float,
+        floor: float,
+        wanted: bool,
+    ) -> Tensor:
+        kind = torch.promote_types(features.dtype, torch.float32)
+        total = features.new_zeros((), dtype=kind)
+        into = [
+            torch.zeros_like(tensor) if wanted and needed and tensor is not None else None
+            for tensor, needed in zip((features, weight, bias), ctx.needs_input_grad, strict=False)
+        ]
+        for rows in _tiles(features, weight):
+            x, y = features[rows], targets[rows]
+            log_probs = _log_softmax(x, weight, bias)
+            total += _losses(log_probs, y, smoothing).sum()
+            if any(gradient is not None for gradient in into):
+                _add_gradients(into, rows, log_probs.exp_(), x, weight, y, smoothing, floor)
+        ctx.smoothing = smoothing
+        ctx.save_for_backward(features, weight, bias, targets, *into)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+        features, weight, bias, targets, *into = ctx.saved_tensors
+        if torch.is_grad_enabled():  # these gradients will be differentiated in their turn
+            total = _losses(_log_softmax(features, weight, bias), targets, ctx.smoothing).sum()
+            inputs = [t for t, g in zip((features, weight, bias), into, strict=True) if g is not None]
+            made = iter(torch.autograd.grad(total * scale, inputs, create_graph=True))
+            return *(None if g is None else next(made) for g in into), *(None,) * 4
+        return *(None if g is None else g * scale.to(g.dtype) for g in into), *(None,) * 4
+
+
+def _add_gradients(
+    into: list[Tensor | None],
+    rows: slice,
+    probabilities: Tensor,
+    features: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    smoothing: float,
+    floor: float,
+) -> None:
+    """Add a tile's share to the gradients of features, weight and bias: ∂/∂z = p − q."""
+    gradient = probabilities
+    if floor:
+        gradient.masked_fill_(gradient < floor, 0)
+    if smoothing:
+        gradient -= smoothing / len(weight)
+    gradient.scatter_add_(1, targets[:, None], gradient.new_full((len(targets), 1), smoothing - 1))
+    into_features, into_weight, into_bias = into
+    gradient = gradient.to(weight.dtype)
+    if into_features is not None:
+        into_features[rows] = gradient @ weight
+    if into_weight is not None:
+        into_weight.addmm_(gradient.t(), features.to(weight.dtype))
+    if into_bias is not None:
+        into_bias += gradient.sum(0)

@@ -1,0 +1,64 @@
+"""The one door between mathematics and machine: run a cell through time, on the fastest path that applies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from unrolled.errors import UserError
+from unrolled.nn import fused, loop, vendor
+from unrolled.nn.cells import Cell, State
+from unrolled.nn.result import Unrolled
+
+__all__ = ["Unrolled", "unroll"]
+
+
+def unroll(
+    cell: Cell,
+    inputs: Float[Tensor, "time batch input"],
+    state: State | None = None,
+    *,
+    lengths: Int[Tensor, " batch"] | Sequence[int] | None = None,
+    reverse: bool = False,
+    memory: Any = None,
+    record: Sequence[str] = (),
+) -> Unrolled:
+    """Run ``cell`` over ``inputs``, time first.
+
+    Args:
+        state: the state before the first step; ``cell.initial_state`` unless given.
+        lengths: real steps of each sequence, 0 to ``time``; all of them unless given.
+        reverse: from each sequence's last real step to its first; outputs stay at their inputs' places.
+        memory: constant over time and handed to every step.
+        record: names of gates (``cell.note``) to return over time. Of a cell within the cell the name is its
+            path, ``"cells.0.update"``; a bare ``"update"`` asks for every one.
+
+    Raises:
+        UserError: a size, a length or a recorded name that does not fit the cell.
+    """
+    if inputs.ndim != 3 or inputs.shape[-1] != cell.input_size:
+        raise UserError(
+            f"unroll: inputs are {tuple(inputs.shape)}; this cell takes (time, batch, {cell.input_size})"
+        )
+    time, batch = inputs.shape[:2]
+    if lengths is not None:
+        lengths = torch.as_tensor(lengths)
+        if lengths.shape != (batch,) or lengths.is_floating_point():
+            raise UserError(f"unroll: lengths must be {batch} integers, one for each sequence of the batch")
+        if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= time:
+            raise UserError(f"unroll: lengths must lie in 0 to {time}, the time steps there are")
+    if isinstance(record, str):
+        record = (record,)
+    if state is None:
+        state = cell.initial_state(batch, like=inputs)
+    elif isinstance(state, Tensor):
+        state = (state,)
+    for path in (fused.unroll, vendor.unroll, loop.unroll):
+        answer = path(cell, inputs, state, lengths=lengths, reverse=reverse, memory=memory, record=record)
+        if answer is not None:
+            return answer
+    raise AssertionError("the loop takes every cell")

@@ -1,0 +1,73 @@
+"""Files written whole or not at all: whoever looks, at whatever moment, finds the old content or the new."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from unrolled.errors import RunError
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure of the operating system into one line that names ``path``.
+
+    Raises:
+        RunError: no space left, no permission, a read-only file system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            advice = "; what was saved before is intact: free some space, then give the same command again"
+        else:
+            advice = ""
+        raise RunError(f"{path}: cannot write: {error.strerror or error}{advice}") from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` (a rename, a new file) survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file and wait until the disk has it."""
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Replace the file at ``path`` by ``data``: temporary file, fsync, rename, fsync of the folder.
+
+    Raises:
+        RunError: the disk is full or cannot be written; the file that was there is untouched.
+    """
+    with writing(path):
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(descriptor)
+        try:
+            write_synced(Path(name), data)
+            os.chmod(name, 0o666 & ~_umask())
+            os.replace(name, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(name)
+            raise
+        sync_folder(path.parent)
+
+
+def _umask() -> int:
+    """The process's file mode mask (there is no way to read it without setting it)."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,163 @@
+"""What every job has in common: strings become batches, batches a loss, and states strings again.
+
+A task owns the way between a user's text and a model's tensors, and nothing else: the mathematics is in
+``nn`` and ``models``, the search in ``decoding``, the scores in ``metrics``. The trainer, the run folder and
+the command line know tasks only through this page, so a new job is one new module in this room.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+    from unrolled.metrics.score import Score
+
+Carried = tuple["Tensor", ...] | None
+"""State that passes from one training batch to the next (a language model's), else ``None``."""
+
+Progress = Callable[[str, float], None]
+"""``progress(what, share)``: what is being prepared and how much of it is done, from 0 to 1."""
+
+
+def silent(what: str, share: float) -> None:
+    """A :data:`Progress` that shows nothing."""
+
+
+class Sections(BaseModel):
+    """The sections of a task's recipe: each a pydantic model owned by the room it configures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Batch(Protocol):
+    """What one call of :meth:`Task.loss` consumes."""
+
+    @property
+    def count(self) -> int:
+        """How many predictions its loss sums over."""
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same batch on another device."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A batch's loss: ``total`` in nats, summed over ``count`` predictions (differentiable, scalar)."""
+
+    total: Tensor
+    count: int
+    carried: Carried = None
+
+
+class Prediction(Protocol):
+    """One answer: its text as a person reads it, and everything known about it as plain data."""
+
+    @property
+    def text(self) -> str: ...
+
+    def as_dict(self) -> dict[str, Any]: ...
+
+
+class Predictor(ABC):
+    """Trained models put to use: lines in, predictions out, in order, one for each."""
+
+    def __init__(self, task: Task, models: Sequence[nn.Module]) -> None:
+        self.task = task
+        self.models = list(models)
+
+    @abstractmethod
+    def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Prediction]:
+        """Answer each line, streaming: a chunk of lines is read only when the one before it is answered.
+
+        Raises:
+            UserError: an option this task does not have, or a value out of range.
+        """
+
+
+class Task(ABC):
+    """One job. Subclasses are registered by name in :mod:`unrolled.tasks.registry`."""
+
+    name: ClassVar[str]
+    """What a recipe calls it: ``task = "translate"``."""
+    shape: ClassVar[str]
+    """Which shape of sequence model it is: ``"many to many"``, ``"many to one"``, ..."""
+    verb: ClassVar[str]
+    """The command that uses a trained run: ``unrolled <verb> RUN``."""
+    Sections: ClassVar[type[Sections]]
+    selection: ClassVar[str]
+    """The dev score that chooses the best weights when the recipe names none."""
+    predictor_type: ClassVar[type[Predictor]]
+
+    def __init__(self, sections: Any, folder: Path) -> None:
+        self.sections = sections
+        self.folder = folder
+
+    # Data: prepared once a run, opened ever after.
+
+    @classmethod
+    @abstractmethod
+    def prepare(cls, sections: Any, folder: Path, progress: Progress = silent) -> Self:
+        """Read the data, train the tokenizers, write ids below ``folder/cache``.
+
+        A second call opens what is there.
+
+        Raises:
+            UserError: a missing file, unequal line counts, invalid text: file and line, and what to do.
+        """
+
+    @classmethod
+    @abstractmethod
+    def open(cls, sections: Any, folder: Path) -> Self:
+        """The task from its tokenizers alone: all that using a trained model needs.
+
+        Raises:
+            UserError: a missing or damaged tokenizer file.
+        """
+
+    @abstractmethod
+    def build(self) -> nn.Module:
+        """The model, with fresh weights drawn from torch's current generator."""
+
+    # Training.
+
+    @abstractmethod
+    def plan(self, seed: int, epoch: int) -> Sequence[Batch]:
+        """The batches of one epoch; ``plan[i]`` is made on demand and depends on (seed, epoch, i) alone."""
+
+    @abstractmethod
+    def loss(self, model: nn.Module, batch: Any, carried: Carried = None) -> Loss:
+        """The batch's loss under the model; ``carried`` is what the batch before it left."""
+
+    # Use.
+
+    @abstractmethod
+    def evaluate(
+        self, models: Sequence[nn.Module], split: str, *, quick: bool = False, **options: Any
+    ) -> dict[str, Score]:
+        """The task's own metrics on ``"dev"`` or ``"test"``; ``quick``: what each validation can afford.
+
+        Raises:
+            UserError: a split the data does not have, an unknown option.
+        """
+
+    def predictor(self, models: Sequence[nn.Module]) -> Predictor:
+        """Trained models put to use; several are an ensemble."""
+        return self.predictor_type(self, models)
+
+    @classmethod
+    @abstractmethod
+    def look(cls, paths: Sequence[Path]) -> str:
+        """The text of a commented recipe with settings fitted to the data at ``paths``.
+
+        Raises:
+            UserError: files this task cannot read, and what it expects.
+        """

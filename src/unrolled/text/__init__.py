@@ -1,0 +1,44 @@
+"""Strings ↔ ids, in NumPy: corpora, tokenizers, id stores, batches, vector files. Torch-free."""
+
+from unrolled.text.batches import Padded, pad, plan
+from unrolled.text.conll import TaggedSentence, read_columns, read_conllu
+from unrolled.text.corpus import Record, read_lines
+from unrolled.text.detokenize import detokenize
+from unrolled.text.parallel import ParallelCorpus, Segment, read_segments, write_segments
+from unrolled.text.prepare import Prepared, encode_records, train_tokenizers
+from unrolled.text.settings import BatchSettings, ParallelData, ParallelText, TokenizerSettings
+from unrolled.text.store import IdStore, StoreWriter
+from unrolled.text.streams import Window, Windows, stream_windows
+from unrolled.text.tokenizer import Ids, Tokenizer
+from unrolled.text.vocabulary import Vocabulary
+
+__all__ = [
+    "BatchSettings",
+    "IdStore",
+    "Ids",
+    "Padded",
+    "ParallelCorpus",
+    "ParallelData",
+    "ParallelText",
+    "Prepared",
+    "Record",
+    "Segment",
+    "StoreWriter",
+    "TaggedSentence",
+    "Tokenizer",
+    "TokenizerSettings",
+    "Vocabulary",
+    "Window",
+    "Windows",
+    "detokenize",
+    "encode_records",
+    "pad",
+    "plan",
+    "read_columns",
+    "read_conllu",
+    "read_lines",
+    "read_segments",
+    "stream_windows",
+    "train_tokenizers",
+    "write_segments",
+]

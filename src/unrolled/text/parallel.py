@@ -1,0 +1,140 @@
+"""The parts of a parallel corpus, as a recipe's ``[data]`` describes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from unrolled.errors import UserError
+from unrolled.text import sources
+from unrolled.text.corpus import Record, read_dataset, read_parallel, read_table
+from unrolled.text.holdout import hold_out
+from unrolled.text.settings import ParallelData
+
+Part = Literal["train", "dev", "test"]
+
+_HUGGING_FACE = "huggingface:"
+_HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
+
+
+class Segment(NamedTuple):
+    """One source text and every translation of it that counts as right."""
+
+    source: str
+    references: list[str]
+    path: str
+    line: int
+
+
+class ParallelCorpus:
+    """Pairs of texts by part. Reading streams from disk each time; nothing is kept in memory."""
+
+    def __init__(self, data: ParallelData) -> None:
+        self.data = data
+
+    def parts(self) -> list[Part]:
+        """The parts this data has."""
+        return [part for part in ("train", "dev", "test") if self._origin(part) is not None]
+
+    def read(self, part: Part) -> Iterator[Record]:
+        """The pairs of a part, fields (source, target), in the order of the files.
+
+        Raises:
+            UserError: there is no such part; its files are missing, empty, or wrong in some line.
+        """
+        origin = self._origin(part)
+        if origin is None:
+            raise UserError(
+                f"the data has no {part} part: give data.{part} or data.{part}_size in the recipe"
+            )
+        held_out = part == "train" or getattr(self.data, part) is None
+        side = ("source", "target").index(self.data.split_by)
+        count = 0
+        for record in self._read_origin(origin, part):
+            if not held_out or self._part_of(record.fields[side]) == part:
+                count += 1
+                yield record
+        if not count:
+            raise UserError(f"{_named(origin)}: no pairs for data.{part}")
+
+    def segments(self, part: Part) -> list[Segment]:
+        """A part to evaluate on: one segment a pair, or one a distinct source if ``group_references``."""
+        records = self.read(part)
+        if not self.data.group_references:
+            return [
+                Segment(record.fields[0], [record.fields[1]], record.path, record.line) for record in records
+            ]
+        grouped: dict[str, Segment] = {}
+        for (source, target), path, line in records:
+            segment = grouped.setdefault(source, Segment(source, [], path, line))
+            if target not in segment.references:
+                segment.references.append(target)
+        return list(grouped.values())
+
+    def _origin(self, part: Part) -> str | tuple[str, str] | None:
+        own = getattr(self.data, part)
+        held_out = part != "train" and getattr(self.data, f"{part}_size") > 0
+        return self.data.train if held_out else own
+
+    @cached_property
+    def _part_of(self) -> Callable[[str], str]:
+        sizes = {part: getattr(self.data, f"{part}_size") for part in ("test", "dev")}
+        sizes = {part: size for part, size in sizes.items() if size}
+        if not sizes:
+            return lambda key: "train"
+        side = ("source", "target").index(self.data.split_by)
+        keys = (record.fields[side] for record in self._read_origin(self.data.train, "train"))
+        return hold_out(keys, sizes, self.data.split_seed)
+
+    def _read_origin(self, origin: str | tuple[str, str], part: Part) -> Iterator[Record]:
+        columns = self.data.columns
+        if not isinstance(origin, str):
+            return read_parallel([self.data.path(name) for name in origin])
+        if origin.startswith(_HUGGING_FACE):
+            name, config, split = [*origin.removeprefix(_HUGGING_FACE).split(":"), "", ""][:3]
+            keys = [str(column) for column in columns or ("source", "target")]
+            return read_dataset(name, config or None, split or _HUB_SPLITS[part], keys)
+        path = self.data.path(origin)
+        if origin in sources.names() or not (path.exists() or path.suffix or "/" in origin):
+            return _pairs(origin, sources.find(origin)())
+        return read_table(path, columns, ("source", "target"))
+
+
+def _pairs(name: str, records: Iterator[Record]) -> Iterator[Record]:
+    for record in records:
+        if len(record.fields) != 2:
+            raise UserError(f"the source {name} holds texts, not pairs")
+        yield record
+
+
+def _named(origin: str | tuple[str, str]) -> str:
+    return origin if isinstance(origin, str) else " and ".join(origin)
+
+
+def write_segments(path: Path, segments: Iterable[Segment]) -> None:
+    """Keep segments beside a run, one JSON array a line, so that they can be scored without the corpus."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for segment in segments:
+            file.write(json.dumps(segment, ensure_ascii=False) + "\n")
+
+
+def read_segments(path: Path, part: str) -> list[Segment]:
+    """Segments as :func:`write_segments` left them.
+
+    Raises:
+        UserError: the data had no such part, or the file is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return [Segment(*json.loads(line)) for line in lines if line]
+    except FileNotFoundError:
+        kept = sorted(file.stem for file in path.parent.glob("*.jsonl"))
+        raise UserError(
+            f"the run has no {part} part (it has: {', '.join(kept) or 'none'}); its recipe gave neither"
+            f" data.{part} nor data.{part}_size"
+        ) from None
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: damaged; delete {path.parent} to prepare the data again") from None

@@ -1,0 +1,133 @@
+"""From a corpus to tokenizers and rows of ids on disk, streamed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from unrolled.errors import UserError, at
+from unrolled.text.corpus import Record
+from unrolled.text.settings import ParallelText
+from unrolled.text.store import StoreWriter
+from unrolled.text.tokenizer import Ids, Tokenizer
+
+_CHUNK = 4096
+"""Records tokenised together: enough to keep the library's threads busy, little memory."""
+
+
+@dataclass
+class Prepared:
+    """What became of a part's records: how many were kept, how many left out, and why."""
+
+    kept: int = 0
+    too_long: int = 0
+    empty: int = 0
+    first_left_out: str | None = None
+
+    @property
+    def left_out(self) -> int:
+        """Records left out of training."""
+        return self.too_long + self.empty
+
+    def __str__(self) -> str:
+        if not self.left_out:
+            return f"{self.kept:,} pairs"
+        reasons = [f"{self.too_long:,} too long"] * bool(self.too_long)
+        reasons += [f"{self.empty:,} empty on a side"] * bool(self.empty)
+        why = " and ".join(reasons)
+        return f"{self.kept:,} pairs; {self.left_out:,} left out ({why}), the first at {self.first_left_out}"
+
+
+def train_tokenizers(
+    read: Callable[[], Iterable[Record]], settings: ParallelText
+) -> tuple[Tokenizer, Tokenizer]:
+    """The tokenizers of source and target, learnt from the training pairs alone.
+
+    Args:
+        read: gives the pairs from the start each time it is called (one pass a side).
+
+    Raises:
+        UserError: a side holds no text.
+    """
+    if settings.shared:
+        both = Tokenizer.train((text for record in read() for text in record.fields), settings.target)
+        return both, both
+    source = Tokenizer.train((record.fields[0] for record in read()), settings.source)
+    return source, Tokenizer.train((record.fields[1] for record in read()), settings.target)
+
+
+def encode_records(
+    records: Iterable[Record],
+    tokenizers: Sequence[Tokenizer],
+    paths: Sequence[str | Path],
+    *,
+    max_length: int | None = None,
+    end: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Prepared:
+    """Tokenise records and write one id store a field, row by row in step.
+
+    Args:
+        tokenizers, paths: one a field.
+        max_length: for training: records with more tokens than this in a field, or none in one, are left out
+            and counted. ``None``: every record is kept.
+        end: an id to write after each row (eos), so that the store's ids are a stream of ended lines.
+        progress: called with the number of records read so far.
+
+    Raises:
+        UserError: records were read but all of them left out.
+    """
+    result = Prepared()
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(StoreWriter(path, tokenizer.size))
+            for tokenizer, path in zip(tokenizers, paths, strict=True)
+        ]
+        done = 0
+        for chunk in _chunks(records):
+            fields = zip(*(record.fields for record in chunk), strict=True)
+            sides = [
+                tokenizer.encode_many(field) for tokenizer, field in zip(tokenizers, fields, strict=True)
+            ]
+            if max_length is not None:
+                sides = _filter(chunk, sides, max_length, result)
+            if end is not None:
+                sides = [[np.append(row, np.int32(end)) for row in side] for side in sides]
+            result.kept += len(sides[0])
+            for writer, rows in zip(writers, sides, strict=True):
+                writer.add(rows)
+            done += len(chunk)
+            if progress is not None:
+                progress(done)
+        if result.left_out and not result.kept:
+            raise UserError(f"no pair is left to train on: {result}; raise data.max_length?")
+    return result
+
+
+def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    iterator = iter(records)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk
+
+
+def _filter(
+    chunk: Sequence[Record], sides: Sequence[Sequence[Ids]], max_length: int, result: Prepared
+) -> list[list[Ids]]:
+    kept: list[list[Ids]] = [[] for _ in sides]
+    for record, rows in zip(chunk, zip(*sides, strict=True), strict=True):
+        lengths = [len(row) for row in rows]
+        if min(lengths) > 0 and max(lengths) <= max_length:
+            for side, row in zip(kept, rows, strict=True):
+                side.append(row)
+            continue
+        if min(lengths) == 0:
+            result.empty += 1
+        else:
+            result.too_long += 1
+        result.first_left_out = result.first_left_out or at(record.path, record.line)
+    return kept

@@ -1,0 +1,172 @@
+"""What a recipe says about text: where it is, and how it is cut into tokens."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from string import Template
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+
+from unrolled.errors import UserError
+
+DATA_VARIABLE = "UNROLLED_DATA"
+"""The environment variable that says where data sets are."""
+
+Side = Literal["source", "target"]
+
+
+class Settings(BaseModel):
+    """A recipe section: an unknown key or a value of the wrong type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TokenizerSettings(Settings):
+    """How one side's text becomes tokens, and which of them have an id."""
+
+    kind: Literal["word", "character", "byte", "symbol", "bpe"] = Field(
+        default="word",
+        description="word: split at white space; symbol: split at spaces alone (phonemes); character: every"
+        " character, spaces too; byte: UTF-8 bytes; bpe: byte pair encoding of bytes, never an unknown word",
+    )
+    size: int | None = Field(
+        default=None,
+        ge=5,
+        description="most entries the vocabulary may have, pad, unk, bos and eos counted; the most frequent"
+        " stay (bpe: 8000 unless said otherwise)",
+    )
+    min_count: int = Field(default=1, ge=1, description="tokens seen fewer times in training are unknown")
+    lowercase: bool = Field(default=False, description="lower-case the text")
+    normalize: Literal["NFC", "NFKC", "none"] = Field(default="NFC", description="Unicode normal form")
+
+    @model_validator(mode="after")
+    def _bpe_size(self) -> Self:
+        if self.kind == "bpe" and self.size is not None and self.size < 260:
+            raise ValueError("size: byte pair encoding needs at least 260 (256 bytes and 4 special tokens)")
+        return self
+
+
+class ParallelText(Settings):
+    """The tokenizers of a translator's two sides."""
+
+    source: TokenizerSettings = Field(default_factory=TokenizerSettings, description="the language read")
+    target: TokenizerSettings = Field(default_factory=TokenizerSettings, description="the language written")
+    shared: bool = Field(
+        default=False,
+        description="one vocabulary for both sides, learnt from both with the settings of the target",
+    )
+
+
+class Located(Settings):
+    """Data with a place. A relative ``root`` is taken from the recipe's folder.
+
+    Whoever validates a recipe passes that folder as ``context={"folder": path.parent}``; a relative root is
+    then stored absolute, so that the recipe recorded in a run still finds its data. ``$VARIABLE`` stays as
+    written and is expanded when a file is opened, so that a run may move between machines.
+    """
+
+    root: str = Field(
+        default=".",
+        description="folder that relative paths start from; relative to this recipe; may hold $VARIABLES",
+    )
+
+    @model_validator(mode="after")
+    def _absolute(self, info: ValidationInfo) -> Self:
+        folder = (info.context or {}).get("folder")
+        if folder is not None and not self.root.startswith(("$", "~")) and not Path(self.root).is_absolute():
+            # The model is frozen for its users; here it is still being made.
+            object.__setattr__(self, "root", str((Path(folder) / self.root).resolve()))
+        return self
+
+    def path(self, name: str) -> Path:
+        """Where the file called ``name`` in the recipe is.
+
+        Raises:
+            UserError: it names an environment variable that is not set.
+        """
+        return Path(expand(self.root)) / expand(name)
+
+
+def expand(path: str) -> str:
+    """``~`` and ``$VARIABLES`` replaced by their values.
+
+    ``$UNROLLED_DATA`` falls back to ``../shared/data`` (from the current folder) when it is unset and that
+    folder is there.
+
+    Raises:
+        UserError: a variable is not set.
+    """
+    fallback = Path("../shared/data")
+    values = dict(os.environ)
+    if not values.get(DATA_VARIABLE) and fallback.is_dir():
+        values[DATA_VARIABLE] = str(fallback.resolve())
+    try:
+        return os.path.expanduser(Template(path).substitute(values))
+    except KeyError as error:
+        name = error.args[0]
+        raise UserError(
+            f"{path}: ${name} is not set; set it to the folder that holds the data"
+            f" (export {name}=/path/to/data), or give another data.root in the recipe"
+        ) from None
+    except ValueError:
+        raise UserError(f"{path}: a $ must begin the name of an environment variable ($$ is a $)") from None
+
+
+class ParallelData(Located):
+    """Pairs of texts to train, choose and test a translator with."""
+
+    train: str | tuple[str, str] = Field(
+        description="one file of pairs (TSV, or JSONL by its ending), two files line by line"
+        " [source, target], or a named source such as cmudict"
+    )
+    dev: str | tuple[str, str] | None = Field(
+        default=None, description="the same, to choose the best weights with; or give dev_size"
+    )
+    test: str | tuple[str, str] | None = Field(
+        default=None, description="the same, to report; or give test_size"
+    )
+    columns: tuple[int, int] | tuple[str, str] | None = Field(
+        default=None,
+        description="which columns of a TSV hold source and target, counted from 1 (1, 2 unless said"
+        " otherwise), or which keys of a JSONL (source, target)",
+    )
+    dev_size: Annotated[float, Field(ge=0)] = Field(
+        default=0,
+        description="held out of train for dev: a number of distinct sides, or a share of them below 1",
+    )
+    test_size: Annotated[float, Field(ge=0)] = Field(
+        default=0, description="held out of train for test, likewise"
+    )
+    split_by: Side = Field(
+        default="source",
+        description="nothing on this side of a held-out pair is seen on that side in training",
+    )
+    split_seed: int = Field(default=1, ge=0, description="which of them are held out")
+    group_references: bool = Field(
+        default=False,
+        description="dev and test: pairs with the same source are one segment with several references",
+    )
+    max_length: int = Field(
+        default=100,
+        ge=1,
+        description="training pairs with more tokens than this on a side are left out, and counted",
+    )
+
+    @model_validator(mode="after")
+    def _one_origin_each(self) -> Self:
+        for part in ("dev", "test"):
+            if getattr(self, part) is not None and getattr(self, f"{part}_size"):
+                raise ValueError(f"{part} and {part}_size exclude each other: give one of them")
+        return self
+
+
+class BatchSettings(Settings):
+    """How much goes through the model at once; part of ``[training]``."""
+
+    batch_tokens: int = Field(
+        4000,
+        ge=1,
+        description="positions of a batch's longer side, padding included",
+    )

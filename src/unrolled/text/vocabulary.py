@@ -1,0 +1,108 @@
+"""Names ↔ ids where every name is known beforehand: a classifier's labels, a tagger's tags."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unrolled.errors import UserError, nearest
+
+
+class Vocabulary:
+    """Names and their ids, 0 to n − 1.
+
+    An unknown name is an error, unless ``unknown`` says which one to use instead.
+    """
+
+    def __init__(self, names: Iterable[str], *, unknown: str | None = None) -> None:
+        """Number ``names`` in their order.
+
+        Raises:
+            ValueError: a name stands twice, or ``unknown`` is none of them.
+        """
+        self.names = list(names)
+        self.unknown = unknown
+        self._ids = {name: i for i, name in enumerate(self.names)}
+        if len(self._ids) != len(self.names):
+            raise ValueError("a name stands twice")
+        if unknown is not None and unknown not in self._ids:
+            raise ValueError(f"{unknown!r} is none of the names")
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> Vocabulary:
+        """The distinct names, in alphabetical order (of code points).
+
+        Raises:
+            UserError: there are none.
+        """
+        distinct = sorted(set(names))
+        if not distinct:
+            raise UserError("no labels in the training data: it is empty")
+        return cls(distinct)
+
+    def id(self, name: str, place: str = "") -> int:
+        """The id of a name.
+
+        Args:
+            place: ``file:line``, for the complaint.
+
+        Raises:
+            UserError: the name was not seen in training; the nearest is named.
+        """
+        found = self._ids.get(name)
+        if found is None and self.unknown is not None:
+            found = self._ids[self.unknown]
+        if found is None:
+            where = f"{place}: " if place else ""
+            raise UserError(f"{where}label {name!r} is not in the training data; {nearest(name, self.names)}")
+        return found
+
+    def encode(self, names: Iterable[str], place: str = "") -> NDArray[np.int32]:
+        """The ids of names, int32.
+
+        Raises:
+            UserError: as :meth:`id`.
+        """
+        return np.array([self.id(name, place) for name in names], dtype=np.int32)
+
+    def decode(self, ids: ArrayLike) -> list[str]:
+        """The names of ids."""
+        return [self.names[i] for i in np.asarray(ids, dtype=np.int64).tolist()]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._ids
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def save(self, path: str | Path) -> None:
+        """Write as JSON, whole or not at all."""
+        path = Path(path)
+        temporary = path.with_name(path.name + ".tmp")
+        content = {"names": self.names, "unknown": self.unknown}
+        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Vocabulary:
+        """Read a file that :meth:`save` wrote.
+
+        Raises:
+            UserError: it is missing or damaged.
+        """
+        try:
+            content = json.loads(Path(path).read_text(encoding="utf-8"))
+            if not all(isinstance(name, str) for name in content["names"]):
+                raise ValueError("a name is no text")
+            return cls(content["names"], unknown=content["unknown"])
+        except FileNotFoundError:
+            raise UserError(f"{path}: no such vocabulary file") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path}: not a vocabulary of unrolled, or damaged ({error})") from None

@@ -1,0 +1,104 @@
+"""What is measured between two lines of the log."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor
+
+from unrolled.training.optimizer import Clipping
+
+
+class Meter:
+    """Sums over updates. Numbers stay on their device until :meth:`look`."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[int, int, Tensor, Clipping]] = []
+        self._sums = {"updates": 0, "predictions": 0, "loss": 0.0, "norm": 0.0, "clipped": 0}
+        self._largest = 0.0
+        self._clock = time.monotonic()
+        self._timed = [0, 0]
+        self._seconds = 0.0
+
+    def start(self) -> None:
+        """Start the clock."""
+        self._clock = time.monotonic()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count this time."""
+        begun = time.monotonic()
+        yield
+        self._clock += time.monotonic() - begun
+
+    def add(self, update: int, count: int, loss: Tensor, clipping: Clipping) -> None:
+        """Take in an update of ``count`` predictions with summed loss ``loss`` in nats."""
+        self._waiting.append((update, count, loss, clipping))
+
+    def look(self) -> tuple[int, str] | None:
+        """Fetch the numbers; answer the first update whose loss or gradient is not finite, and which."""
+        for update, count, loss, clipping in self._waiting:
+            total, norm = float(loss), float(clipping.norm)
+            if not math.isfinite(total):
+                return update, f"the loss is {total}"
+            if not math.isfinite(norm):
+                return update, f"the gradient's norm is {norm}"
+            self._sums["updates"] += 1
+            self._sums["predictions"] += count
+            self._sums["loss"] += total
+            self._sums["norm"] += norm
+            self._sums["clipped"] += int(clipping.clipped)
+            self._largest = max(self._largest, norm)
+            self._timed[0] += 1
+            self._timed[1] += count
+        self._waiting.clear()
+        return None
+
+    @property
+    def loss(self) -> float:
+        """Nats a prediction since the last line."""
+        return self._sums["loss"] / max(1, self._sums["predictions"])
+
+    @property
+    def rate(self) -> float:
+        """Predictions a second since the last line, validations and saving not counted."""
+        return self._timed[1] / max(1e-9, time.monotonic() - self._clock)
+
+    @property
+    def seconds_per_update(self) -> float:
+        """Over the last line's updates."""
+        return self._seconds
+
+    def figures(self) -> dict[str, float] | None:
+        """What a line of the log says, ``None`` when nothing happened since the last one."""
+        updates = self._sums["updates"]
+        if not updates:
+            return None
+        if self._timed[0]:
+            self._seconds = (time.monotonic() - self._clock) / self._timed[0]
+        return {
+            "loss": self.loss,
+            "tokens_per_second": round(self.rate, 1),
+            "gradient_norm": self._sums["norm"] / updates,
+            "gradient_norm_largest": self._largest,
+            "clipped": self._sums["clipped"] / updates,
+        }
+
+    def reset(self) -> None:
+        """Begin a new line."""
+        self._sums = dict.fromkeys(self._sums, 0)
+        self._largest = 0.0
+        self._timed = [0, 0]
+        self._clock = time.monotonic()
+
+    def record(self) -> dict[str, Any]:
+        """The sums, for a checkpoint between two lines; not the clock."""
+        return {"sums": self._sums, "largest": self._largest}
+
+    def load(self, record: dict[str, Any]) -> None:
+        """Go on from a :meth:`record`."""
+        self._sums, self._largest = dict(record["sums"]), record["largest"]

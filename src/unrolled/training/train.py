@@ -1,0 +1,165 @@
+"""``train("my.toml", run="runs/fr-en")``: begin a run, or go on with it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import torch
+
+from unrolled import tasks
+from unrolled.errors import RunError, UserError
+from unrolled.runs import Recipe, RunFolder, checkpoint, load
+from unrolled.runs.device import device as find_device
+from unrolled.runs.device import use_threads
+from unrolled.runs.load import open_recipe, same_tokenizers
+from unrolled.runs.weights import read_tensors, restore
+from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
+from unrolled.training.interruption import deferred
+from unrolled.training.log import Log
+from unrolled.training.progress import Show
+from unrolled.training.trainer import Trainer
+
+
+def train(
+    recipe: str | Path | Recipe,
+    run: str | Path | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    device: str | torch.device = "cpu",
+    threads: int | None = None,
+    seed: int | None = None,
+    allow_inexact: bool = False,
+    progress: bool = True,
+) -> tasks.Predictor:
+    """Train by a recipe in the folder ``run`` (``runs/<recipe's name>``), and answer the trained predictor.
+
+    The same call again resumes where the last checkpoint stands, and ends with the weights that an
+    uninterrupted training has, bit for bit; a finished run is left as it is.
+
+    Args:
+        recipe: its path, the name of a shipped one, or a :class:`Recipe`.
+        overrides: ``section.key=value``, over what the recipe says.
+        threads: how many PyTorch computes with; recorded.
+        seed: over ``training.seed``.
+        allow_inexact: resume under another thread count, device, kernel path or PyTorch.
+
+    Raises:
+        UserError: a mistake in the recipe, the data or an option; a recipe changed under an existing run.
+        RunError: a loss that is not finite, a full disk, a run whose state is lost.
+        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+    """
+    if isinstance(recipe, Recipe):
+        if overrides:
+            raise ValueError(
+                "overrides apply to a recipe that is read: give its path, or change the Recipe itself"
+            )
+    else:
+        recipe = Recipe.read(recipe, overrides)
+    if seed is not None:
+        recipe = recipe.with_seed(seed)
+    place = find_device(device)
+    folder = RunFolder(run if run is not None else Path("runs") / recipe.name)
+    folder.create()
+    with ExitStack() as stack:
+        show = stack.enter_context(Show(progress))
+        stack.enter_context(folder.lock())
+        stack.enter_context(deterministic(place))
+        use_threads(threads)
+        _fit(recipe, folder, place, allow_inexact, show)
+    return load(folder.path, place)
+
+
+def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact: bool, show: Show) -> None:
+    saved = _last_state(folder, show)
+    now = environment(device)
+    if saved is not None:
+        _check_unchanged(recipe, folder)
+        if not allow_inexact:
+            check_environment(folder, saved.record["environment"], now)
+    else:
+        # What an interrupted or refused preparation left may be half, or of another recipe.
+        for path in folder.tokenizers.values():
+            path.unlink()
+        shutil.rmtree(folder.path / "cache", ignore_errors=True)
+    recipe.write(folder.recipe)
+    start = _start(recipe, folder) if saved is None else None
+    task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
+    torch.manual_seed(seed_for(recipe.training.seed, 0))
+    model = task.build()
+    if recipe.training.precision == "float64":
+        model = model.double()
+    if start is not None:
+        same_tokenizers(start, folder)
+        restore(model, read_tensors(start.model), start.model)
+    trainer = Trainer(task, model.to(device), recipe.training, folder, device, now, show)
+    if saved is None:
+        trainer.save(logged=0)
+    else:
+        trainer.resume(saved)
+        if trainer.done and folder.read_scores().get("update") == trainer.update:
+            show.say(
+                f"{folder}: finished after {trainer.update} updates; nothing to do (more training.updates or"
+                " training.epochs would go on from there)"
+            )
+            return
+        show.say(f"{folder}: going on from update {trainer.update}")
+    logged = saved.record["logged"] if saved is not None else 0
+    log = Log(folder.log, logged, trainer.update, tensorboard=recipe.training.tensorboard)
+    try:
+        with deferred() as interruption:
+            trainer.fit(log, interruption)
+            trainer.finish()
+    finally:
+        log.close()
+
+
+def _last_state(folder: RunFolder, show: Show) -> checkpoint.Checkpoint | None:
+    """The checkpoint to go on from; ``None`` where nothing was trained yet.
+
+    Raises:
+        RunError: something was, but its state is lost or damaged.
+    """
+    saved = checkpoint.latest(folder.state, show.say)
+    if saved is None and (folder.log.exists() or folder.model.exists()):
+        raise RunError(
+            f"{folder.state}: missing, but this run was trained before: put it back or use another folder"
+        )
+    return saved
+
+
+def _check_unchanged(recipe: Recipe, folder: RunFolder) -> None:
+    """Refuse a recipe that is not the run's.
+
+    Raises:
+        UserError: a key differs that may not; it is named with both values.
+    """
+    recorded = open_recipe(folder)
+    changed = recipe.changes(recorded)
+    if changed:
+        mine, theirs = recipe.settings(), recorded.settings()
+        before = theirs[changed[0]].value if changed[0] in theirs else "not there"
+        after = mine[changed[0]].value if changed[0] in mine else "not there"
+        others = f" (and {', '.join(changed[1:])})" if changed[1:] else ""
+        raise UserError(
+            f"{folder}: {changed[0]} was {before!r} when this run began and is {after!r} now{others}:"
+            " put it back, or train into another folder"
+        )
+
+
+def _start(recipe: Recipe, folder: RunFolder) -> RunFolder | None:
+    """The run whose weights training starts from, its tokenizers copied, so that ids mean the same.
+
+    Raises:
+        UserError: not a run, or one without weights.
+    """
+    if recipe.training.start_from is None:
+        return None
+    start = RunFolder(recipe.training.start_from)
+    start.check()
+    read_tensors(start.model)
+    for name, path in start.tokenizers.items():
+        shutil.copyfile(path, folder.path / name)
+    return start

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Run = Callable[..., Any]
+Make = Callable[..., Path]
+
+
+def test_scores_with_interval_and_signature_are_printed_and_kept(unrolled: Run, fake_run: Make) -> None:
+    run = fake_run()
+    told = unrolled("evaluate", run)
+    assert told.code == 0
+    assert f"{run} on test" in told.lines[0]
+    assert told.lines[2].startswith("BLEU")
+    assert " to " in told.lines[2]
+    assert told.lines[3].startswith("BLEU|nrefs:1|")
+    kept = json.loads((run / "scores.json").read_text())["test"]["bleu"]
+    assert kept == unrolled("evaluate", run, "--json").json["scores"]["bleu"]
+
+
+def test_another_split(unrolled: Run, fake_run: Make) -> None:
+    run = fake_run()
+    assert unrolled("evaluate", run, "--split", "dev", "--json").json["split"] == "dev"
+    told = unrolled("evaluate", run, "--split", "tset")
+    assert told.code == 2
+    assert "tset" in told.err
+
+
+def test_by_length(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
+    run = fake_run()
+    told = unrolled("evaluate", run, "--by-length")
+    assert "over 3" in told.out
+    assert "40.00 to 60.00" in told.out
+    assert "by_length" not in unrolled("evaluate", run, "--json").json["scores"]["bleu"]["details"]
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    assert unrolled("evaluate", run, "--plot", tmp_path / "a.svg").code == 0
+    assert (tmp_path / "a.svg").stat().st_size > 1000
+
+
+def test_an_ensembles_scores_are_not_kept_as_the_runs_own(unrolled: Run, fake_run: Make) -> None:
+    run = fake_run()
+    assert unrolled("evaluate", run, "--with", fake_run(name="other")).code == 0
+    assert not (run / "scores.json").exists()

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unrolled.decoding import DecodingSettings, beam_search, search
+from unrolled.errors import UserError
+
+PAD, UNK, BOS, EOS = 0, 1, 2, 3
+
+
+def test_search_does_what_the_settings_say(tables):
+    decoder = tables.random(0)
+    settings = DecodingSettings(
+        beam=4, length_penalty=1.0, nbest=2, min_length=3, length_factor=1.5, length_offset=2
+    )
+    found = search(
+        decoder, torch.arange(4), settings, source_lengths=[1, 2, 3, 0], bos=BOS, eos=EOS, banned=[PAD]
+    )
+    assert found == beam_search(
+        decoder,
+        torch.arange(4),
+        beam=4,
+        length_penalty=1.0,
+        nbest=2,
+        min_length=3,
+        max_length=[3, 5, 6, 3],
+        bos=BOS,
+        eos=EOS,
+        banned=[PAD],
+    )
+
+
+def test_lengths_are_bounded_by_the_source_and_absolutely():
+    assert DecodingSettings().longest([0, 5, 50]) == [10, 20, 110]
+    assert DecodingSettings(max_length=15).longest([0, 5, 50]) == [10, 15, 15]
+    assert DecodingSettings(min_length=12).longest([0, 5]) == [12, 20]
+
+
+def test_options_change_settings_and_leave_the_others():
+    settings = DecodingSettings(beam=5, length_penalty=0.2)
+    assert settings.updated(beam=7) == DecodingSettings(beam=7, length_penalty=0.2)
+    assert settings.updated() == settings
+    assert settings.updated(replace_unknown=True).allow_unknown
+    assert not settings.updated(replace_unknown=True, allow_unknown=False).allow_unknown
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"beam": 0}, "beam 0 is not possible"),
+        ({"beam": "three"}, "beam 'three' is not possible"),
+        ({"length_penalty": -1}, "length_penalty -1 is not possible"),
+        ({"nbest": 4}, "nbest 4 is not possible with beam 3"),
+        ({"max_length": 3, "min_length": 4}, "max_length 3 is below min_length 4"),
+        ({"length_penality": 1}, "did you mean 'length_penalty'"),
+    ],
+)
+def test_impossible_options_are_named(options, says):
+    with pytest.raises(UserError, match=says):
+        DecodingSettings().updated(**options)
+
+
+def test_every_setting_is_described():
+    assert all(field.description for field in DecodingSettings.model_fields.values())

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+
+from unrolled.drawing.points import draw_points
+
+
+def test_every_point_has_its_label_and_every_group_its_name(words: Callable[..., list[str]]) -> None:
+    texts = words(draw_points, [[0, 0], [1, 1], [2, 0]], ["roi", "reine", "été"], groups=["a", "b", "a"])
+    assert {"roi", "reine", "été", "a", "b"} <= set(texts)
+
+
+def test_places_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="2 labels"):
+        draw_points([[0, 0]], ["a", "b"], tmp_path / "a.png")
+    with pytest.raises(ValueError, match="1 groups"):
+        draw_points([[0, 0], [1, 1]], ["a", "b"], tmp_path / "a.png", groups=["x"])

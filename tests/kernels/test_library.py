@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from unrolled import kernels
+from unrolled.errors import RunError
+from unrolled.kernels.library import function, openmp_runtimes
+
+needs_native = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
+
+
+def described(code: str, **environment: str) -> dict[str, object]:
+    program = f"{code}\nimport json; print(json.dumps(kernels.describe()))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+def test_reference_can_be_asked_for() -> None:
+    answer = described(
+        "from unrolled import kernels; assert kernels.load() is None", UNROLLED_KERNELS="reference"
+    )
+    assert answer["path"] == "reference"
+    assert answer["reason"] == "UNROLLED_KERNELS=reference"
+
+
+def test_a_mistyped_choice_names_the_choices() -> None:
+    program = "from unrolled import kernels; kernels.load()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "UNROLLED_KERNELS": "natve"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "choose one of 'native', 'reference'" in done.stderr
+
+
+@needs_native
+def test_without_torch_there_is_no_openmp_runtime() -> None:
+    answer = described(
+        "from unrolled import kernels; kernels.load(); import sys; assert 'torch' not in sys.modules"
+    )
+    assert answer["path"] == "native"
+    assert answer["openmp"] == []
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import torch; import unrolled.kernels as k; k.load()",
+        "import unrolled.kernels as k; k.load(); import torch; k.load()",
+    ],
+)
+def test_with_torch_there_is_one_openmp_runtime(first: str) -> None:
+    answer = described(f"{first}\nfrom unrolled import kernels\ntorch.ones(999, 999) @ torch.ones(999, 999)")
+    assert len(answer["openmp"]) == 1  # type: ignore[arg-type]
+
+
+@needs_native
+@pytest.mark.parametrize("level", ["baseline", "avx2"])
+def test_the_instruction_set_can_be_lowered(level: str) -> None:
+    answer = described("from unrolled import kernels", UNROLLED_INSTRUCTION_SET=level)
+    assert answer["instruction_set"] in ("baseline", level)
+
+
+@needs_native
+def test_a_function_that_is_not_there_says_what_to_do() -> None:
+    with pytest.raises(RunError, match="make native"):
+        function("no_such_kernel")
+
+
+def test_runtimes_are_files() -> None:
+    assert all(os.path.exists(path) for path in openmp_runtimes())

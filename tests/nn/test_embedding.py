@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from unrolled.errors import UserError
+from unrolled.nn.embedding import Embedding, tie
+
+
+def test_looks_up_rows():
+    torch.manual_seed(0)
+    table = Embedding(5, 3)
+    ids = torch.tensor([[1, 4], [2, 0]])
+    vectors = table(ids)
+    assert vectors.shape == (2, 2, 3)
+    assert torch.equal(vectors[0, 1], table.weight[4])
+    assert vectors[1, 1].eq(0).all()
+
+
+def test_padding_stays_zero_even_when_its_row_is_not():
+    table = Embedding(5, 3)
+    with torch.no_grad():
+        table.weight.fill_(1)  # as a tied projection's gradient would
+    vectors = table(torch.tensor([0, 1]))
+    assert vectors.tolist() == [[0, 0, 0], [1, 1, 1]]
+    vectors.sum().backward()
+    assert table.weight.grad[:, 0].tolist() == [0, 1, 0, 0, 0]
+
+
+def test_without_padding_every_row_is_a_word():
+    assert Embedding(3, 200, padding=None)(torch.tensor([0])).norm() > 0.5
+
+
+def test_fresh_rows_have_length_one():
+    torch.manual_seed(0)
+    norms = Embedding(200, 400).weight[1:].norm(dim=1)
+    assert abs(norms.mean() - 1) < 0.02
+
+
+def test_dropout_only_while_training():
+    torch.manual_seed(0)
+    table = Embedding(2, 1000, dropout=0.5)
+    ids = torch.ones(20, dtype=torch.int64)
+    share = (table(ids) == 0).double().mean()
+    assert abs(share - 0.5) < 0.02
+    assert torch.equal(table.eval()(ids)[7], table.weight[1])
+
+
+def test_word_dropout_takes_whole_vectors():
+    torch.manual_seed(0)
+    table = Embedding(2, 8, word_dropout=0.3)
+    gone = (table(torch.ones(5000, dtype=torch.int64)) == 0).sum(1)
+    assert set(gone.tolist()) == {0, 8}
+    assert abs((gone == 8).double().mean() - 0.3) < 0.03
+
+
+def test_takes_the_rows_that_are_known():
+    table = Embedding(4, 2)
+    before = table.weight.detach().clone()
+    vectors = torch.arange(8.0).view(4, 2)
+    taken = table.load_rows(vectors, torch.tensor([True, False, True, False]))
+    assert taken == 2
+    assert torch.equal(table.weight[2], vectors[2])
+    assert torch.equal(table.weight[3], before[3])
+    assert table.weight[0].eq(0).all(), "padding stays zero"
+    assert table.weight.requires_grad
+    assert table.load_rows(vectors, tuned=False) == 4
+    assert not table.weight.requires_grad
+    with pytest.raises(UserError, match="set the embedding size to 3"):
+        table.load_rows(torch.zeros(4, 3))
+
+
+def test_tied_modules_share_one_weight():
+    table, projection = Embedding(6, 3), nn.Linear(3, 6)
+    tie(table, projection)
+    assert projection.weight is table.weight
+    with pytest.raises(UserError, match="one size"):
+        tie(table, nn.Linear(4, 6))

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from unrolled import kernels
+from unrolled.kernels.recurrent import FORMS
+from unrolled.nn import fused, loop
+from unrolled.nn.cells import GRU, LSTM, RNN, Cell
+from unrolled.nn.substitute import substitute
+
+pytestmark = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
+
+FORM_NAMES = sorted(FORMS)
+LENGTHS = {
+    "full": None,
+    "ragged": [4, 7, 1, 7, 2],
+    "with empty": [0, 3, 7, 0, 5],
+    "all short": [3, 3, 2, 1, 3],
+    "all empty": [0, 0, 0, 0, 0],
+}
+
+
+def make(form: str, input_size: int, hidden_size: int, dtype: torch.dtype = torch.float64) -> Cell:
+    kind, *options = form.split()
+    if kind == "rnn":
+        return RNN(input_size, hidden_size, nonlinearity=options[0], dtype=dtype)
+    if kind == "gru":
+        return GRU(input_size, hidden_size, reset=options[0], dtype=dtype)
+    return LSTM(input_size, hidden_size, peepholes=options[0], output=options[1], dtype=dtype)
+
+
+def make_state(cell: Cell, batch: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+    count = 2 if isinstance(cell, LSTM) else 1
+    return tuple(torch.randn(batch, cell.hidden_size, dtype=dtype) for _ in range(count))
+
+
+def results(
+    path: Any, cell: Cell, inputs: Tensor, state: tuple[Tensor, ...], **options: Any
+) -> dict[str, Tensor]:
+    """Outputs, final states and all gradients, from a loss that weighs every number differently."""
+    for parameter in cell.parameters():
+        parameter.grad = None
+    inputs = inputs.detach().requires_grad_()
+    state = tuple(part.detach().requires_grad_() for part in state)
+    answer = path(cell, inputs, state, **options)
+    assert answer is not None
+    generator = torch.Generator().manual_seed(5)
+    loss = torch.zeros((), dtype=inputs.dtype)
+    found = {"output": answer.output}
+    found |= {f"final {i}": part for i, part in enumerate(answer.state)}
+    for part in list(found.values()):
+        loss = (
+            loss + (part * torch.randn(part.shape, generator=generator, dtype=torch.float64).to(part)).sum()
+        )
+    loss.backward()
+    found |= {"grad inputs": inputs.grad} | {f"grad state {i}": part.grad for i, part in enumerate(state)}
+    found |= {f"grad {name}": parameter.grad for name, parameter in cell.named_parameters()}
+    return {name: value.detach() for name, value in found.items()}
+
+
+def compare(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].shape == value.shape, name
+        difference = (found[name].double() - value.double()).norm()
+        assert difference <= tolerance * value.double().norm() + 1e-30, f"{name}: {difference / value.norm()}"
+
+
+@pytest.fixture(params=[1, 2], ids=["1 thread", "2 threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("mask", [False, True], ids=["", "mask"])
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+@pytest.mark.parametrize("lengths", LENGTHS)
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_double_is_the_reference(form: str, lengths: str, reverse: bool, mask: bool, threads: int) -> None:
+    torch.manual_seed(1)
+    cell = make(form, 5, 21)
+    inputs, state = torch.randn(7, 5, 5, dtype=torch.float64), make_state(cell, 5)
+    given = LENGTHS[lengths]
+    options = {
+        "lengths": None if given is None else torch.tensor(given),
+        "reverse": reverse,
+        "memory": torch.bernoulli(torch.full((5, 21), 0.6, dtype=torch.float64)) / 0.6 if mask else None,
+    }
+    compare(
+        results(fused.unroll, cell, inputs, state, **options),
+        results(loop.unroll, cell, inputs, state, **options),
+        1e-12,
+    )
+
+
+@pytest.mark.parametrize(
+    "size", [(9, 1, 3, 1), (6, 13, 40, 33), (4, 30, 64, 200), (3, 2, 7, 129), (1, 4, 3, 16)]
+)
+@pytest.mark.parametrize("ragged", [False, True], ids=["full", "ragged"])
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_single_is_the_reference_in_double(
+    form: str, ragged: bool, size: tuple[int, ...], threads: int
+) -> None:
+    time, batch, input_size, hidden_size = size
+    torch.manual_seed(2)
+    cell = make(form, input_size, hidden_size, torch.float32)
+    inputs, state = torch.randn(time, batch, input_size), make_state(cell, batch, torch.float32)
+    lengths = torch.randint(0, time + 1, (batch,)) if ragged else None
+    for reverse in (False, True):
+        options = {"lengths": lengths, "reverse": reverse}
+        found = results(fused.unroll, cell, inputs, state, **options)
+        expected = results(
+            loop.unroll,
+            cell.double(),
+            inputs.double(),
+            tuple(part.double() for part in state),
+            **options,
+        )
+        cell.float()
+        compare(found, expected, 1e-5)
+
+
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_gradients_are_those_of_differences(form: str) -> None:
+    torch.manual_seed(3)
+    cell = make(form, 3, 4)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.add_(torch.rand_like(parameter) * 0.05)
+    inputs = torch.randn(4, 3, 3, dtype=torch.float64, requires_grad=True)
+    state = tuple(part.requires_grad_() for part in make_state(cell, 3))
+    names = [name for name, _ in cell.named_parameters()]
+
+    def run(inputs: Tensor, *rest: Tensor) -> tuple[Tensor, ...]:
+        parameters = dict(zip(names, rest[len(state) :], strict=True))
+        answer = fused.unroll(
+            substitute(cell, lambda name, _: parameters[name]),
+            inputs,
+            rest[: len(state)],
+            lengths=torch.tensor([4, 2, 3]),
+        )
+        assert answer is not None
+        return (answer.output, *answer.state)
+
+    tensors = (inputs, *state, *cell.parameters())
+    assert torch.autograd.gradcheck(run, tensors)
+    if "relu" not in form:
+        assert torch.autograd.gradgradcheck(run, tensors)
