@@ -6,7 +6,7 @@ from unrolled.models.encoder import Encoded, Encoder
 from unrolled.models.encoder_decoder import EncoderDecoder
 from unrolled.models.ensemble import Ensemble, EnsembleState, average
 from unrolled.models.readout import Readout
-from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings
+from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings, TableSettings
 
 __all__ = [
     "Bridge",
@@ -22,5 +22,6 @@ __all__ = [
     "Forced",
     "Readout",
     "Run",
+    "TableSettings",
     "average",
 ]

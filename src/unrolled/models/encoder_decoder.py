@@ -34,6 +34,7 @@ class EncoderDecoder(nn.Module):
             padding=padding,
             dropout=settings.embedding_dropout,
             word_dropout=settings.word_dropout,
+            tuned=settings.tuned,
         )
         self.encoder = Encoder(settings, embedding)
         self.decoder = Decoder(

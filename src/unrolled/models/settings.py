@@ -1,4 +1,4 @@
-"""What a recipe's ``[model]`` section says about models that write: translators, captioners."""
+"""What a recipe's ``[model]`` section says: what every model that reads words has, and models that write."""
 
 from __future__ import annotations
 
@@ -7,17 +7,33 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
-class DecoderSettings(BaseModel):
-    """The decoder: whatever it reads, it writes word by word."""
+class TableSettings(BaseModel):
+    """The table of a model's words, and what it starts from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    embedding_size: int = Field(256, ge=1, description="features of a word's vector")
+    embeddings: str | None = Field(
+        None,
+        description="file of word vectors (word2vec or GloVe, a path as in [data]) that the words start from,"
+        " those read where others are written; words it lacks start at random",
+    )
+    frozen_embeddings: bool = Field(False, description="training leaves the vectors of a file as they are")
+
+    @property
+    def tuned(self) -> bool:
+        """Whether training changes the table that ``embeddings`` is for."""
+        return self.embeddings is None or not self.frozen_embeddings
+
+
+class DecoderSettings(TableSettings):
+    """The decoder: whatever it reads, it writes word by word."""
 
     cell: str = Field("lstm", description="the recurrence: rnn, gru, lstm, or a registered cell of your own")
     cell_options: dict[str, Any] = Field(
         default_factory=dict,
         description='the cell\'s own options, such as { reset = "after" } or { peepholes = "current" }',
     )
-    embedding_size: int = Field(256, ge=1, description="features of a word's vector")
     hidden_size: int = Field(256, ge=1, description="features of the decoder's state")
     decoder_layers: int = Field(1, ge=1, description="cells upon one another in the decoder")
     attention: Literal["bahdanau", "luong", "none"] = Field(
@@ -80,6 +96,8 @@ class DecoderSettings(BaseModel):
                 "readout_size: where words are tied to their projection it is embedding_size,"
                 f" {self.embedding_size}"
             )
+        if self.tie == "target" and not self.target_tuned:
+            raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
         # A mistyped cell or option is found here, before any data is read.
         import torch
 
@@ -91,10 +109,18 @@ class DecoderSettings(BaseModel):
             raise ValueError(f"recurrent_dropout: the cell {self.cell!r} takes no dropout mask; set it to 0")
         return self
 
+    @property
+    def target_tuned(self) -> bool:
+        """Whether training changes the table of the words written."""
+        return self.tuned
+
 
 class EncoderDecoderSettings(DecoderSettings):
     """An encoder that reads a sequence of words, and a decoder that writes another."""
 
+    target_embeddings: str | None = Field(
+        None, description="file of word vectors that the words written start from"
+    )
     encoder_layers: int = Field(1, ge=1, description="cells upon one another in the encoder")
     bidirectional: bool = Field(True, description="read the source in both directions")
     encoder_size: int | None = Field(
@@ -112,6 +138,16 @@ class EncoderDecoderSettings(DecoderSettings):
                 " make it even or give encoder_size"
             )
         return self
+
+    @model_validator(mode="after")
+    def _one_table(self) -> Self:
+        if self.tie == "all" and not (self.tuned and self.target_tuned):
+            raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
+        return self
+
+    @property
+    def target_tuned(self) -> bool:
+        return self.target_embeddings is None or not self.frozen_embeddings
 
     @property
     def direction_size(self) -> int:

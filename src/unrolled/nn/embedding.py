@@ -6,7 +6,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
@@ -22,6 +22,7 @@ class Embedding(nn.Module):
         padding: the id of padding, or None.
         dropout: share of a vector's features that are zero at each training step.
         word_dropout: share of positions whose whole vector is zero at each training step (Iyyer et al. 2015).
+        tuned: whether training changes the table.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class Embedding(nn.Module):
         padding: int | None = 0,
         dropout: float = 0.0,
         word_dropout: float = 0.0,
+        tuned: bool = True,
     ) -> None:
         super().__init__()
         self.size = size
@@ -39,7 +41,8 @@ class Embedding(nn.Module):
         self.padding = padding
         self.dropout = dropout
         self.word_dropout = word_dropout
-        self.weight = nn.Parameter(torch.empty(size, features).normal_(std=1 / math.sqrt(features)))
+        rows = torch.empty(size, features).normal_(std=1 / math.sqrt(features))
+        self.weight = nn.Parameter(rows, requires_grad=tuned)
         self._clear_padding()
 
     @torch.no_grad()
@@ -58,37 +61,19 @@ class Embedding(nn.Module):
         return F.dropout(vectors, self.dropout, self.training)
 
     @torch.no_grad()
-    def load_rows(
-        self,
-        vectors: Float[Tensor, "size features"],
-        known: Bool[Tensor, " size"] | None = None,
-        *,
-        tuned: bool = True,
-    ) -> int:
-        """Take the rows of ``vectors`` that are ``known`` (all unless given); the others stay as they are.
-
-        Args:
-            tuned: whether training goes on to change the table (the whole of it).
-
-        Returns:
-            how many rows were taken.
+    def load_rows(self, ids: Int[Tensor, " n"], vectors: Float[Tensor, "n features"]) -> None:
+        """Take ``vectors`` for the rows ``ids``; the others stay as they are, and padding stays zero.
 
         Raises:
-            UserError: the matrix is not of the table's shape.
+            UserError: the vectors have another size than the table's.
         """
-        if vectors.shape != self.weight.shape:
+        if vectors.shape[-1] != self.features:
             raise UserError(
-                f"vectors of shape {tuple(vectors.shape)} do not fit a table of {tuple(self.weight.shape)}:"
+                f"vectors of size {vectors.shape[-1]} do not fit a table of size {self.features}:"
                 f" set the embedding size to {vectors.shape[-1]}"
             )
-        if known is None:
-            known = torch.ones(self.size, dtype=torch.bool)
-        known = known.to(self.weight.device)
-        taken = int(known.sum())
-        self.weight[known] = vectors.to(self.weight)[known]
+        self.weight[ids] = vectors.to(self.weight)
         self._clear_padding()
-        self.weight.requires_grad_(tuned)
-        return taken
 
     def extra_repr(self) -> str:
         return f"{self.size}, {self.features}"

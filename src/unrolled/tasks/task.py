@@ -127,6 +127,12 @@ class Task(ABC):
     def build(self) -> nn.Module:
         """The model, with fresh weights drawn from torch's current generator."""
 
+    def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:  # noqa: B027 (chance is all most have)
+        """Give a fresh model what it starts from besides chance (vectors from a file), and say what it is.
+
+        Called once a run, before the first update; not where a run resumes or starts from another's weights.
+        """
+
     # Training.
 
     @abstractmethod

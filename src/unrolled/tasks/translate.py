@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from unrolled import decoding, metrics, models, text
 from unrolled.errors import UserError
 from unrolled.metrics.settings import TranslationMetrics
-from unrolled.tasks import look
+from unrolled.tasks import look, pretrained
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -272,6 +272,7 @@ class Translate(base.Task):
         done = cache / "prepared.json"
         if done.exists():
             return cls.open(sections, folder)
+        pretrained.check(sections, "embeddings", "target_embeddings")
         corpus = text.ParallelCorpus(sections.data)
         cache.mkdir(parents=True, exist_ok=True)
         for part in corpus.parts():
@@ -303,6 +304,11 @@ class Translate(base.Task):
 
     def build(self) -> nn.Module:
         return models.EncoderDecoder(self.sections.model, self.source.size, self.target.size)
+
+    def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
+        made = cast("models.EncoderDecoder", model)
+        pretrained.fill(self.sections, "embeddings", made.encoder.embedding, self.source, say)
+        pretrained.fill(self.sections, "target_embeddings", made.decoder.embedding, self.target, say)
 
     # Training.
 

@@ -94,6 +94,8 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
     if start is not None:
         same_tokenizers(start, folder)
         restore(model, read_tensors(start.model), start.model)
+    elif saved is None:
+        task.begin(model, show.say)
     trainer = Trainer(task, model.to(device), recipe.training, folder, device, now, show)
     if saved is None:
         trainer.save(logged=0)

@@ -1,0 +1,60 @@
+"""``[model] embeddings``: word vectors from a file that a model's table starts from, for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unrolled.errors import UserError
+from unrolled.nn.embedding import Embedding
+from unrolled.text import Tokenizer, vectors
+from unrolled.text.pretrained import look_up
+
+
+def check(sections: Any, *keys: str) -> None:
+    """Look at the files under these keys of ``[model]`` before anything long begins.
+
+    Raises:
+        UserError: one is missing, no vector file, or of another size than the model's table.
+    """
+    for key in keys:
+        path = _path(sections, key)
+        if path is None:
+            continue
+        size, wanted = vectors.layout(path).size, sections.model.embedding_size
+        if size != wanted:
+            raise UserError(
+                f"{path}: has vectors of {size} numbers, but model.embedding_size is {wanted}: set it to"
+                f" {size}"
+            )
+
+
+def fill(sections: Any, key: str, table: Embedding, tokenizer: Tokenizer, say: Callable[[str], None]) -> None:
+    """Fill the table's rows with the vectors of the file under ``key``, and say what share it has.
+
+    Raises:
+        UserError: as :func:`unrolled.text.vectors.iterate`; or the file has none of the words.
+    """
+    path = _path(sections, key)
+    if path is None:
+        return
+    found = look_up(path, tokenizer.vocabulary)
+    words = len(tokenizer.vocabulary) - (tokenizer.eos + 1)
+    known = int((found.ids > tokenizer.eos).sum())
+    if not known:
+        raise UserError(
+            f"{path}: has none of the {words:,} words of the vocabulary: does it hold words in the form that"
+            " [text] gives them?"
+        )
+    table.load_rows(torch.from_numpy(found.ids), torch.from_numpy(found.vectors))
+    lowered = f" ({found.lowered:,} in lower case alone)" if found.lowered else ""
+    kept = "tuned" if table.weight.requires_grad else "frozen"
+    say(f"{path}: has {known:,} of {words:,} words, {known / words:.1%}{lowered}; {kept}")
+
+
+def _path(sections: Any, key: str) -> Path | None:
+    name = getattr(sections.model, key)
+    return None if name is None else Path(sections.data.path(name))
