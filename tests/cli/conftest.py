@@ -17,6 +17,7 @@ import torch
 from unrolled.cli.main import main
 from unrolled.errors import UserError
 from unrolled.metrics import bleu
+from unrolled.tasks import Example
 
 
 @dataclass
@@ -39,8 +40,13 @@ class Answer:
 class Capitals:
     """The predictor; remembers the options it was given, in the run's folder."""
 
+    shows = False
+
     def __init__(self, task: Any, runs: Sequence[Path]) -> None:
         self.task, self.models, self.runs = task, [None] * len(runs), runs
+
+    def examples(self) -> list[Example]:
+        return [Example("a b", [("A B", -0.5), ("A", -1.0)], [("C", -2.5)])] if self.shows else []
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Answer]:
         (self.runs[0] / "options.json").write_text(json.dumps(options))
@@ -98,12 +104,17 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
             ]
         return {"bleu": found}
 
-    def make(verb: str = "translate", name: str = "run") -> Path:
+    def make(verb: str = "translate", name: str = "run", shows: bool = False) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "format_version").write_text("1\n")
         task = types.SimpleNamespace(
-            name=f"task-{verb}", verb=verb, shape="many to many", folder=folder, evaluate=evaluate
+            name=f"task-{verb}",
+            verb=verb,
+            shape="many to many",
+            folder=folder,
+            evaluate=evaluate,
+            shows=shows,
         )
         made[str(folder)] = task
         return folder
@@ -117,7 +128,9 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         runs = run if isinstance(run, list) else [run]
         task = task_of(runs[0])
         (runs[0] / "loaded.json").write_text(json.dumps({"device": device, "threads": threads}))
-        return (TwoSided if task.verb == "translate" else OneSided)(task, runs)
+        predictor = (TwoSided if task.verb == "translate" else OneSided)(task, runs)
+        predictor.shows = task.shows
+        return predictor
 
     def open_recipe(folder: Any) -> types.SimpleNamespace:
         return types.SimpleNamespace(task=task_of(folder).name)

@@ -46,3 +46,16 @@ def test_an_ensembles_scores_are_not_kept_as_the_runs_own(unrolled: Run, fake_ru
     run = fake_run()
     assert unrolled("evaluate", run, "--with", fake_run(name="other")).code == 0
     assert not (run / "scores.json").exists()
+
+
+def test_what_the_recipe_wants_shown(unrolled: Run, fake_run: Make) -> None:
+    run = fake_run(shows=True)
+    told = unrolled("evaluate", run)
+    assert [line.split() for line in told.lines[-4:]] == [
+        ["a", "b", "score"],
+        ["1", "best", "A", "B", "-0.500"],
+        ["2", "best", "A", "-1.000"],
+        ["given", "C", "-2.500"],
+    ]
+    shown = unrolled("evaluate", run, "--json").json["examples"]
+    assert shown == [{"text": "a b", "answers": [["A B", -0.5], ["A", -1.0]], "given": [["C", -2.5]]}]

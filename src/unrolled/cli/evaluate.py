@@ -14,6 +14,7 @@ from unrolled.errors import UserError
 
 if TYPE_CHECKING:
     from unrolled.metrics import Score
+    from unrolled.tasks import Example
 
 app = typer.Typer(add_completion=False)
 
@@ -52,14 +53,30 @@ def evaluate(
         RunFolder(run).write_scores(split, scores)
     if json:
         plain = {name: score.as_dict() for name, score in scores.items()}
-        print(to_json({"run": str(run), "split": split, "scores": plain}, indent=2))
+        examples = [vars(each) for each in predictor.examples()]
+        print(
+            to_json(
+                {"run": str(run), "split": split, "scores": plain, **given(examples=examples or None)},
+                indent=2,
+            )
+        )
     else:
         show_scores(scores, title=f"{run} on {split}")
         for score in scores.values():
             _show_by_length(score)
+        for example in predictor.examples():
+            _show_example(example)
     if plot is not None:
         _draw_by_length(scores, plot)
         typer.echo(f"wrote {plot}", err=True)
+
+
+def _show_example(example: Example) -> None:
+    answers = [
+        [f"{place} best", text, f"{score:.3f}"] for place, (text, score) in enumerate(example.answers, 1)
+    ]
+    given = [["given", text, f"{score:.3f}"] for text, score in example.given]
+    show_table(["", example.text, "score"], answers + given)
 
 
 def _by_length(score: Score) -> list[dict[str, Any]]:

@@ -1,6 +1,17 @@
 """Jobs: strings in, strings out. See :mod:`unrolled.tasks.task` for what a task is."""
 
 from unrolled.tasks.registry import find, names, register
-from unrolled.tasks.task import Batch, Loss, Prediction, Predictor, Sections, Task
+from unrolled.tasks.task import Batch, Example, Loss, Prediction, Predictor, Sections, Task
 
-__all__ = ["Batch", "Loss", "Prediction", "Predictor", "Sections", "Task", "find", "names", "register"]
+__all__ = [
+    "Batch",
+    "Example",
+    "Loss",
+    "Prediction",
+    "Predictor",
+    "Sections",
+    "Task",
+    "find",
+    "names",
+    "register",
+]

@@ -67,6 +67,20 @@ class Prediction(Protocol):
     def as_dict(self) -> dict[str, Any]: ...
 
 
+@dataclass(frozen=True)
+class Example:
+    """A text that the recipe wants to see answered.
+
+    Attributes:
+        answers: the best, first first, as ``(text, score)``.
+        given: answers that the recipe proposes, scored alike.
+    """
+
+    text: str
+    answers: list[tuple[str, float]]
+    given: list[tuple[str, float]]
+
+
 class Predictor(ABC):
     """Trained models put to use: lines in, predictions out, in order, one for each."""
 
@@ -81,6 +95,10 @@ class Predictor(ABC):
         Raises:
             UserError: an option this task does not have, or a value out of range.
         """
+
+    def examples(self) -> list[Example]:
+        """What the recipe wants shown beside the scores."""
+        return []
 
 
 class Task(ABC):

@@ -30,6 +30,8 @@ CHUNK = 256
 """Lines answered together when translating a stream: enough to fill batches, few enough to flow."""
 ROWS = 64
 """Sentences decoded together; sorted by length within a chunk, so that little of a batch is padding."""
+EXAMPLE_BEST = 3
+"""Answers shown of each of the recipe's examples."""
 SIDES = ("source", "target")
 
 
@@ -173,6 +175,20 @@ class Translator(base.Predictor):
                 tokens = self.task.target.tokens(ids)
                 scored[row] = ScoredPair(targets[row], each.score, each.log_prob, tokens, found)
         return [scored[row] for row in range(len(sources))]
+
+    def examples(self) -> list[base.Example]:
+        found = []
+        for source, *targets in self.task.sections.data.examples:
+            best = self.translate([source], beam=EXAMPLE_BEST, nbest=EXAMPLE_BEST)[0]
+            given = self.score([source] * len(targets), targets)
+            found.append(
+                base.Example(
+                    source,
+                    [(each.text, each.score) for each in best.nbest or [best]],
+                    [(each.text, each.score) for each in given],
+                )
+            )
+        return found
 
     def _answer(self, lines: Sequence[str], settings: decoding.DecodingSettings) -> list[Translation]:
         sources = self.task.source.encode_many(lines)

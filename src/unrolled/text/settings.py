@@ -148,6 +148,12 @@ class ParallelData(Located):
         default=False,
         description="dev and test: pairs with the same source are one segment with several references",
     )
+    examples: list[list[str]] = Field(
+        default_factory=list,
+        description="[source, target …] that `unrolled evaluate` shows: the best answers for the source, and"
+        " the score of each target after it",
+        json_schema_extra={"may_change": True},
+    )
     max_length: int = Field(
         default=100,
         ge=1,
@@ -159,6 +165,8 @@ class ParallelData(Located):
         for part in ("dev", "test"):
             if getattr(self, part) is not None and getattr(self, f"{part}_size"):
                 raise ValueError(f"{part} and {part}_size exclude each other: give one of them")
+        if not all(self.examples):
+            raise ValueError("examples: each is a list of a source and, if you like, targets to score")
         return self
 
 
