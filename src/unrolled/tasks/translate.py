@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,14 +21,10 @@ from torch import Tensor, nn
 from unrolled import decoding, metrics, models, text
 from unrolled.errors import UserError
 from unrolled.metrics.settings import TranslationMetrics
-from unrolled.tasks import look, pretrained
+from unrolled.tasks import look, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
-CHUNK = 256
-"""Lines answered together when translating a stream: enough to fill batches, few enough to flow."""
-ROWS = 64
-"""Sentences decoded together; sorted by length within a chunk, so that little of a batch is padding."""
 EXAMPLE_BEST = 3
 """Answers shown of each of the recipe's examples."""
 SIDES = ("source", "target")
@@ -151,8 +146,7 @@ class Translator(base.Predictor):
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Translation]:
         settings = self.task.sections.decoding.updated(**options)
-        stream = iter(lines)
-        while chunk := list(islice(stream, CHUNK)):
+        for chunk in rows.chunks(lines):
             yield from self._answer(chunk, settings)
 
     def score(self, sources: Sequence[str], targets: Sequence[str], **options: Any) -> list[ScoredPair]:
@@ -166,9 +160,9 @@ class Translator(base.Predictor):
         settings = self.task.sections.decoding.updated(**options)
         source, target = self.task.source.encode_many(sources), self.task.target.encode_many(targets)
         scored: dict[int, ScoredPair] = {}
-        for rows in _alike(source, target):
-            log_probs, _ = self._forced([source[row] for row in rows], [target[row] for row in rows])
-            for column, row in enumerate(rows):
+        for group in rows.alike(source, target):
+            log_probs, _ = self._forced([source[row] for row in group], [target[row] for row in group])
+            for column, row in enumerate(group):
                 ids = [*target[row].tolist(), self.task.target.eos]
                 found = log_probs[: len(ids), column].tolist()
                 each = decoding.hypothesis(ids[:-1], found, settings.length_penalty)
@@ -193,9 +187,9 @@ class Translator(base.Predictor):
     def _answer(self, lines: Sequence[str], settings: decoding.DecodingSettings) -> list[Translation]:
         sources = self.task.source.encode_many(lines)
         answers = [Translation("", 0.0, 0.0, [], []) for _ in lines]
-        for rows in _alike(sources):
-            found = self._search([sources[row] for row in rows], settings)
-            for row, hypotheses in zip(rows, found, strict=True):
+        for group in rows.alike(sources):
+            found = self._search([sources[row] for row in group], settings)
+            for row, hypotheses in zip(group, found, strict=True):
                 nbest = [self._translation(lines[row], sources[row], each, settings) for each in hypotheses]
                 answers[row] = replace(nbest[0], nbest=nbest if settings.nbest > 1 else [])
         return answers
@@ -337,7 +331,8 @@ class Translate(base.Task):
         source, target = self._train
         lengths = np.stack([source.lengths + 1, target.lengths + 1], axis=1)
         tokens = self.sections.training.batch_tokens
-        return _Plan(self, text.plan(lengths, tokens=tokens, seed=seed, epoch=epoch))
+        planned = text.plan(lengths, tokens=tokens, seed=seed, epoch=epoch)
+        return rows.Plan(planned, lambda each: self.batch(source.rows(each), target.rows(each)))
 
     def batch(self, sources: Sequence[NDArray[np.integer]], targets: Sequence[NDArray[np.integer]]) -> Batch:
         """Rows of ids as a batch: the source ends in eos, the target stands between bos and eos."""
@@ -391,30 +386,5 @@ class Translate(base.Task):
         return look.translate(paths)
 
 
-class _Plan(Sequence[Batch]):
-    """The batches of an epoch, made when asked for."""
-
-    def __init__(self, task: Translate, rows: Sequence[np.ndarray]) -> None:
-        self._task, self._rows = task, rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: int) -> Batch:  # type: ignore[override]
-        source, target = self._task._train
-        return self._task.batch(source.rows(self._rows[index]), target.rows(self._rows[index]))
-
-
 def _tokenizer_files(folder: Path) -> list[Path]:
     return [folder / f"tokenizer.{side}.json" for side in SIDES]
-
-
-def _alike(*sides: Sequence[text.Ids]) -> Iterator[list[int]]:
-    """Rows to run together, of about the same length; those empty on the first side are left out."""
-    order = sorted(
-        (row for row, ids in enumerate(sides[0]) if len(ids)),
-        key=lambda row: [len(side[row]) for side in sides],
-        reverse=True,
-    )
-    for start in range(0, len(order), ROWS):
-        yield order[start : start + ROWS]

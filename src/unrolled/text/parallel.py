@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from functools import cached_property
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from unrolled.errors import UserError
 from unrolled.text import sources
 from unrolled.text.corpus import Record, read_dataset, read_parallel, read_table
-from unrolled.text.holdout import hold_out
+from unrolled.text.parts import Part, PartedCorpus
 from unrolled.text.settings import ParallelData
-
-Part = Literal["train", "dev", "test"]
 
 _HUGGING_FACE = "huggingface:"
 _HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
@@ -29,36 +26,10 @@ class Segment(NamedTuple):
     line: int
 
 
-class ParallelCorpus:
-    """Pairs of texts by part. Reading streams from disk each time; nothing is kept in memory."""
+class ParallelCorpus(PartedCorpus[Record, ParallelData]):
+    """Pairs of texts by part: records of fields (source, target)."""
 
-    def __init__(self, data: ParallelData) -> None:
-        self.data = data
-
-    def parts(self) -> list[Part]:
-        """The parts this data has."""
-        return [part for part in ("train", "dev", "test") if self._origin(part) is not None]
-
-    def read(self, part: Part) -> Iterator[Record]:
-        """The pairs of a part, fields (source, target), in the order of the files.
-
-        Raises:
-            UserError: there is no such part; its files are missing, empty, or wrong in some line.
-        """
-        origin = self._origin(part)
-        if origin is None:
-            raise UserError(
-                f"the data has no {part} part: give data.{part} or data.{part}_size in the recipe"
-            )
-        held_out = part == "train" or getattr(self.data, part) is None
-        side = ("source", "target").index(self.data.split_by)
-        count = 0
-        for record in self._read_origin(origin, part):
-            if not held_out or self._part_of(record.fields[side]) == part:
-                count += 1
-                yield record
-        if not count:
-            raise UserError(f"{_named(origin)}: no pairs for data.{part}")
+    noun = "pairs"
 
     def segments(self, part: Part) -> list[Segment]:
         """A part to evaluate on: one segment a pair, or one a distinct source if ``group_references``."""
@@ -74,22 +45,10 @@ class ParallelCorpus:
                 segment.references.append(target)
         return list(grouped.values())
 
-    def _origin(self, part: Part) -> str | tuple[str, str] | None:
-        own = getattr(self.data, part)
-        held_out = part != "train" and getattr(self.data, f"{part}_size") > 0
-        return self.data.train if held_out else own
+    def key(self, example: Record) -> str:
+        return example.fields[("source", "target").index(self.data.split_by)]
 
-    @cached_property
-    def _part_of(self) -> Callable[[str], str]:
-        sizes = {part: getattr(self.data, f"{part}_size") for part in ("test", "dev")}
-        sizes = {part: size for part, size in sizes.items() if size}
-        if not sizes:
-            return lambda key: "train"
-        side = ("source", "target").index(self.data.split_by)
-        keys = (record.fields[side] for record in self._read_origin(self.data.train, "train"))
-        return hold_out(keys, sizes, self.data.split_seed)
-
-    def _read_origin(self, origin: str | tuple[str, str], part: Part) -> Iterator[Record]:
+    def read_origin(self, origin: str | tuple[str, str], part: Part) -> Iterator[Record]:
         columns = self.data.columns
         if not isinstance(origin, str):
             return read_parallel([self.data.path(name) for name in origin])
@@ -108,10 +67,6 @@ def _pairs(name: str, records: Iterator[Record]) -> Iterator[Record]:
         if len(record.fields) != 2:
             raise UserError(f"the source {name} holds texts, not pairs")
         yield record
-
-
-def _named(origin: str | tuple[str, str]) -> str:
-    return origin if isinstance(origin, str) else " and ".join(origin)
 
 
 def write_segments(path: Path, segments: Iterable[Segment]) -> None:

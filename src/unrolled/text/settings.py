@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from string import Template
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
@@ -114,7 +114,33 @@ def expand(path: str) -> str:
         raise UserError(f"{path}: a $ must begin the name of an environment variable ($$ is a $)") from None
 
 
-class ParallelData(Located):
+class Parted(Located):
+    """Data in three parts, of which dev and test may be held out of train.
+
+    A subclass says what ``train``, ``dev`` and ``test`` may be.
+    """
+
+    train: Any = Field(description="what to learn from")
+    dev: Any = Field(default=None, description="what chooses the best weights; or give dev_size")
+    test: Any = Field(default=None, description="what is reported; or give test_size")
+    dev_size: Annotated[float, Field(ge=0)] = Field(
+        default=0,
+        description="held out of train for dev: a number of distinct examples, or a share of them below 1",
+    )
+    test_size: Annotated[float, Field(ge=0)] = Field(
+        default=0, description="held out of train for test, likewise"
+    )
+    split_seed: int = Field(default=1, ge=0, description="which of them are held out")
+
+    @model_validator(mode="after")
+    def _one_origin_each(self) -> Self:
+        for part in ("dev", "test"):
+            if getattr(self, part) is not None and getattr(self, f"{part}_size"):
+                raise ValueError(f"{part} and {part}_size exclude each other: give one of them")
+        return self
+
+
+class ParallelData(Parted):
     """Pairs of texts to train, choose and test a translator with."""
 
     train: str | tuple[str, str] = Field(
@@ -132,18 +158,11 @@ class ParallelData(Located):
         description="which columns of a TSV hold source and target, counted from 1 (1, 2 unless said"
         " otherwise), or which keys of a JSONL (source, target)",
     )
-    dev_size: Annotated[float, Field(ge=0)] = Field(
-        default=0,
-        description="held out of train for dev: a number of distinct sides, or a share of them below 1",
-    )
-    test_size: Annotated[float, Field(ge=0)] = Field(
-        default=0, description="held out of train for test, likewise"
-    )
     split_by: Side = Field(
         default="source",
-        description="nothing on this side of a held-out pair is seen on that side in training",
+        description="what is counted when holding out: nothing on this side of a held-out pair is seen on"
+        " that side in training",
     )
-    split_seed: int = Field(default=1, ge=0, description="which of them are held out")
     group_references: bool = Field(
         default=False,
         description="dev and test: pairs with the same source are one segment with several references",
@@ -161,10 +180,7 @@ class ParallelData(Located):
     )
 
     @model_validator(mode="after")
-    def _one_origin_each(self) -> Self:
-        for part in ("dev", "test"):
-            if getattr(self, part) is not None and getattr(self, f"{part}_size"):
-                raise ValueError(f"{part} and {part}_size exclude each other: give one of them")
+    def _examples(self) -> Self:
         if not all(self.examples):
             raise ValueError("examples: each is a list of a source and, if you like, targets to score")
         return self

@@ -1,0 +1,50 @@
+"""Which rows go through a model together: in training an epoch's batches, in use rows of about one length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from numpy.typing import NDArray
+
+from unrolled import text
+
+B = TypeVar("B")
+T = TypeVar("T")
+
+CHUNK = 256
+"""Lines answered together when a stream is answered: enough to fill batches, few enough to flow."""
+ROWS = 64
+"""Rows run together; sorted by length within a chunk, so that little of a batch is padding."""
+
+
+class Plan(Sequence[B]):
+    """The batches of an epoch, each made from its row numbers when asked for."""
+
+    def __init__(self, rows: Sequence[NDArray], make: Callable[[NDArray], B]) -> None:
+        self._rows, self._make = rows, make
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> B:  # type: ignore[override]
+        return self._make(self._rows[index])
+
+
+def chunks(stream: Iterable[T]) -> Iterator[list[T]]:
+    """A stream in pieces of :data:`CHUNK`; one is read only when the one before it is done with."""
+    iterator = iter(stream)
+    while chunk := list(islice(iterator, CHUNK)):
+        yield chunk
+
+
+def alike(*sides: Sequence[text.Ids]) -> Iterator[list[int]]:
+    """Rows to run together, of about the same length; those empty on the first side are left out."""
+    order = sorted(
+        (row for row, ids in enumerate(sides[0]) if len(ids)),
+        key=lambda row: [len(side[row]) for side in sides],
+        reverse=True,
+    )
+    for start in range(0, len(order), ROWS):
+        yield order[start : start + ROWS]

@@ -1,0 +1,73 @@
+"""The parts of a corpus, train, dev and test: files of their own, or held out of the training file."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Any, Generic, Literal, TypeVar
+
+from unrolled.errors import UserError
+from unrolled.text.holdout import hold_out
+from unrolled.text.settings import Parted
+
+Part = Literal["train", "dev", "test"]
+R = TypeVar("R")
+D = TypeVar("D", bound=Parted)
+
+
+class PartedCorpus(ABC, Generic[R, D]):
+    """Examples by part. Reading streams from disk each time; nothing is kept in memory."""
+
+    noun = "examples"
+    """What its examples are called in a complaint."""
+
+    def __init__(self, data: D) -> None:
+        self.data = data
+
+    @abstractmethod
+    def read_origin(self, origin: Any, part: Part) -> Iterator[R]:
+        """Every example of what a recipe says under ``data.<part>``."""
+
+    @abstractmethod
+    def key(self, example: R) -> str:
+        """What no two parts may share when one is held out of the other."""
+
+    def parts(self) -> list[Part]:
+        """The parts this data has."""
+        return [part for part in ("train", "dev", "test") if self._origin(part) is not None]
+
+    def read(self, part: Part) -> Iterator[R]:
+        """The examples of a part, in the order of the files.
+
+        Raises:
+            UserError: there is no such part; its files are missing, empty, or wrong in some line.
+        """
+        origin = self._origin(part)
+        if origin is None:
+            raise UserError(
+                f"the data has no {part} part: give data.{part} or data.{part}_size in the recipe"
+            )
+        held_out = part == "train" or getattr(self.data, part) is None
+        count = 0
+        for example in self.read_origin(origin, part):
+            if not held_out or self._part_of(self.key(example)) == part:
+                count += 1
+                yield example
+        if not count:
+            named = origin if isinstance(origin, str) else " and ".join(origin)
+            raise UserError(f"{named}: no {self.noun} for data.{part}")
+
+    def _origin(self, part: Part) -> Any:
+        own = getattr(self.data, part)
+        held_out = part != "train" and getattr(self.data, f"{part}_size") > 0
+        return self.data.train if held_out else own
+
+    @cached_property
+    def _part_of(self) -> Callable[[str], str]:
+        sizes = {part: getattr(self.data, f"{part}_size") for part in ("test", "dev")}
+        sizes = {part: size for part, size in sizes.items() if size}
+        if not sizes:
+            return lambda key: "train"
+        keys = (self.key(example) for example in self.read_origin(self.data.train, "train"))
+        return hold_out(keys, sizes, self.data.split_seed)
