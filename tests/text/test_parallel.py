@@ -69,7 +69,7 @@ def test_named_sources(corpus):
     test = pairs.segments("test")
     assert len({segment.source for segment in test}) == len(test) > 12_000
     assert any(len(segment.references) > 1 for segment in test)
-    with pytest.raises(UserError, match="python-source holds texts, not pairs"):
+    with pytest.raises(UserError, match="python-source holds no pairs"):
         next(corpus(train="python-source").read("train"))
 
 

@@ -5,8 +5,18 @@ from unrolled.text.conll import TaggedSentence, read_columns, read_conllu
 from unrolled.text.corpus import Record, read_lines
 from unrolled.text.detokenize import detokenize
 from unrolled.text.parallel import ParallelCorpus, Segment, read_segments, write_segments
+from unrolled.text.parts import PartedCorpus
+from unrolled.text.plain import PlainCorpus
 from unrolled.text.prepare import Prepared, encode_records, train_tokenizers
-from unrolled.text.settings import BatchSettings, ParallelData, ParallelText, TokenizerSettings
+from unrolled.text.settings import (
+    BatchSettings,
+    ParallelData,
+    ParallelText,
+    Parted,
+    PlainData,
+    StreamSettings,
+    TokenizerSettings,
+)
 from unrolled.text.store import IdStore, StoreWriter
 from unrolled.text.streams import Window, Windows, stream_windows
 from unrolled.text.tokenizer import Ids, Tokenizer
@@ -20,10 +30,15 @@ __all__ = [
     "ParallelCorpus",
     "ParallelData",
     "ParallelText",
+    "PartedCorpus",
+    "Parted",
+    "PlainCorpus",
+    "PlainData",
     "Prepared",
     "Record",
     "Segment",
     "StoreWriter",
+    "StreamSettings",
     "TaggedSentence",
     "Tokenizer",
     "TokenizerSettings",

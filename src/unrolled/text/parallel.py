@@ -8,13 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from unrolled.errors import UserError
-from unrolled.text import sources
-from unrolled.text.corpus import Record, read_dataset, read_parallel, read_table
+from unrolled.text.corpus import Record, read_parallel, read_table
 from unrolled.text.parts import Part, PartedCorpus
 from unrolled.text.settings import ParallelData
-
-_HUGGING_FACE = "huggingface:"
-_HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 
 
 class Segment(NamedTuple):
@@ -49,24 +45,11 @@ class ParallelCorpus(PartedCorpus[Record, ParallelData]):
         return example.fields[("source", "target").index(self.data.split_by)]
 
     def read_origin(self, origin: str | tuple[str, str], part: Part) -> Iterator[Record]:
-        columns = self.data.columns
         if not isinstance(origin, str):
             return read_parallel([self.data.path(name) for name in origin])
-        if origin.startswith(_HUGGING_FACE):
-            name, config, split = [*origin.removeprefix(_HUGGING_FACE).split(":"), "", ""][:3]
-            keys = [str(column) for column in columns or ("source", "target")]
-            return read_dataset(name, config or None, split or _HUB_SPLITS[part], keys)
-        path = self.data.path(origin)
-        if origin in sources.names() or not (path.exists() or path.suffix or "/" in origin):
-            return _pairs(origin, sources.find(origin)())
-        return read_table(path, columns, ("source", "target"))
-
-
-def _pairs(name: str, records: Iterator[Record]) -> Iterator[Record]:
-    for record in records:
-        if len(record.fields) != 2:
-            raise UserError(f"the source {name} holds texts, not pairs")
-        yield record
+        columns, sides = self.data.columns, ("source", "target")
+        named = self.read_named(origin, part, [str(column) for column in columns or sides])
+        return named if named is not None else read_table(self.data.path(origin), columns, sides)
 
 
 def write_segments(path: Path, segments: Iterable[Segment]) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
 from unrolled.errors import UserError
+from unrolled.text import sources
+from unrolled.text.corpus import Record, read_dataset
 from unrolled.text.holdout import hold_out
 from unrolled.text.settings import Parted
 
 Part = Literal["train", "dev", "test"]
+_HUGGING_FACE = "huggingface:"
+_HUB_SPLITS = {"train": "train", "dev": "validation", "test": "test"}
 R = TypeVar("R")
 D = TypeVar("D", bound=Parted)
 
@@ -49,9 +53,10 @@ class PartedCorpus(ABC, Generic[R, D]):
                 f"the data has no {part} part: give data.{part} or data.{part}_size in the recipe"
             )
         held_out = part == "train" or getattr(self.data, part) is None
+        part_of = self.divide() if held_out and self.sizes else None
         count = 0
         for example in self.read_origin(origin, part):
-            if not held_out or self._part_of(self.key(example)) == part:
+            if part_of is None or part_of(example) == part:
                 count += 1
                 yield example
         if not count:
@@ -63,11 +68,38 @@ class PartedCorpus(ABC, Generic[R, D]):
         held_out = part != "train" and getattr(self.data, f"{part}_size") > 0
         return self.data.train if held_out else own
 
-    @cached_property
-    def _part_of(self) -> Callable[[str], str]:
+    def divide(self) -> Callable[[R], str]:
+        """From each training example, asked for in order, to its part; by its key alone."""
+        part_of = self._hold_out
+        return lambda example: part_of(self.key(example))
+
+    @property
+    def sizes(self) -> dict[str, float]:
+        """What is held out of the training data."""
         sizes = {part: getattr(self.data, f"{part}_size") for part in ("test", "dev")}
-        sizes = {part: size for part, size in sizes.items() if size}
-        if not sizes:
-            return lambda key: "train"
+        return {part: size for part, size in sizes.items() if size}
+
+    @cached_property
+    def _hold_out(self) -> Callable[[str], str]:
         keys = (self.key(example) for example in self.read_origin(self.data.train, "train"))
-        return hold_out(keys, sizes, self.data.split_seed)
+        return hold_out(keys, self.sizes, self.data.split_seed)
+
+    def read_named(self, origin: str, part: Part, keys: Sequence[str]) -> Iterator[Record] | None:
+        """A Hugging Face data set, its fields under ``keys``, or a named source; None where it is a path.
+
+        Raises:
+            UserError: no such file and no such source, or one whose records have another number of fields.
+        """
+        if origin.startswith(_HUGGING_FACE):
+            name, config, split = [*origin.removeprefix(_HUGGING_FACE).split(":"), "", ""][:3]
+            return read_dataset(name, config or None, split or _HUB_SPLITS[part], keys)
+        path = self.data.path(origin)
+        if origin in sources.names() or not (path.exists() or path.suffix or "/" in origin):
+            return self._checked(origin, sources.find(origin)(), len(keys))
+        return None
+
+    def _checked(self, name: str, records: Iterator[Record], fields: int) -> Iterator[Record]:
+        for record in records:
+            if len(record.fields) != fields:
+                raise UserError(f"the source {name} holds no {self.noun}")
+            yield record

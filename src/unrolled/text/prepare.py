@@ -28,6 +28,7 @@ class Prepared:
     too_long: int = 0
     empty: int = 0
     first_left_out: str | None = None
+    noun: str = "pairs"
 
     @property
     def left_out(self) -> int:
@@ -36,11 +37,12 @@ class Prepared:
 
     def __str__(self) -> str:
         if not self.left_out:
-            return f"{self.kept:,} pairs"
+            return f"{self.kept:,} {self.noun}"
         reasons = [f"{self.too_long:,} too long"] * bool(self.too_long)
-        reasons += [f"{self.empty:,} empty on a side"] * bool(self.empty)
+        reasons += [f"{self.empty:,} empty{' on a side' * (self.noun == 'pairs')}"] * bool(self.empty)
         why = " and ".join(reasons)
-        return f"{self.kept:,} pairs; {self.left_out:,} left out ({why}), the first at {self.first_left_out}"
+        left_out = f"{self.left_out:,} left out ({why}), the first at {self.first_left_out}"
+        return f"{self.kept:,} {self.noun}; {left_out}"
 
 
 def train_tokenizers(

@@ -186,6 +186,37 @@ class ParallelData(Parted):
         return self
 
 
+class PlainData(Parted):
+    """Text to train, choose and test a language model with."""
+
+    train: str | tuple[str, ...] = Field(
+        description="a text file, several that follow one another, a folder of them, a JSONL (by its ending),"
+        " or a named source such as python-source"
+    )
+    dev: str | tuple[str, ...] | None = Field(
+        default=None, description="the same, to choose the best weights with; or give dev_size"
+    )
+    test: str | tuple[str, ...] | None = Field(
+        default=None, description="the same, to report; or give test_size"
+    )
+    dev_size: Annotated[float, Field(ge=0)] = Field(
+        default=0,
+        description="held out of train for dev: of a stream, what stands before test at its end, in"
+        " characters; else a number of distinct lines or documents; or, below 1, a share of them",
+    )
+    form: Literal["stream", "documents", "lines"] = Field(
+        default="stream",
+        description="stream: one long text, line after line; documents: one long text of whole files (of a"
+        " JSONL: rows), line breaks within them; lines: each line a text by itself, such as a name",
+    )
+    column: str = Field(default="text", description="which key of a JSONL or a data set holds the text")
+    max_length: int = Field(
+        default=1000,
+        ge=1,
+        description="lines: training lines with more tokens than this are left out, and counted",
+    )
+
+
 class BatchSettings(Settings):
     """How much goes through the model at once; part of ``[training]``."""
 
@@ -193,4 +224,19 @@ class BatchSettings(Settings):
         4000,
         ge=1,
         description="positions of a batch's longer side, padding included",
+    )
+
+
+class StreamSettings(BatchSettings):
+    """How a language model reads its text; part of ``[training]``."""
+
+    batch_tokens: int = Field(
+        4000, ge=1, description="lines: positions of a batch, padding included (streams: columns, window)"
+    )
+    columns: int = Field(32, ge=1, description="places of the stream that are read side by side")
+    window: int = Field(
+        70, ge=1, description="steps of an update; the state goes on into the next window, the gradient not"
+    )
+    window_jitter: float = Field(
+        0.0, ge=0, description="standard deviation of the window's length, anew each epoch; 0: all alike"
     )

@@ -1,0 +1,100 @@
+"""Text for a language model, by part: one stream, documents, or lines by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+
+from unrolled.errors import UserError
+from unrolled.text.corpus import Record, is_jsonl, read_jsonl, read_lines, read_plain
+from unrolled.text.parts import Part, PartedCorpus
+from unrolled.text.settings import PlainData
+
+
+class PlainCorpus(PartedCorpus[Record, PlainData]):
+    """Records of one field: a line, or in the form ``documents`` a whole document with its line breaks.
+
+    Lines and documents are held out by what they say, so that none stands in two parts. Of a stream, the end
+    is held out: first dev's share of its characters, then test's.
+    """
+
+    noun = "texts"
+
+    def key(self, example: Record) -> str:
+        return example.fields[0]
+
+    def read_origin(self, origin: str | tuple[str, ...], part: Part) -> Iterator[Record]:
+        found = self._read(origin, part)
+        return found if self.data.form == "documents" else _lines(found)
+
+    def divide(self) -> Callable[[Record], str]:
+        return super().divide() if self.data.form != "stream" else _Ends(self._borders)
+
+    def bytes(self, part: Part) -> int | None:
+        """About how much there is to read for a part, where the disk tells."""
+        origin = self._origin(part)
+        if origin is None:
+            return None
+        names = [origin] if isinstance(origin, str) else origin
+        files = [file for name in names for file in _files(self.data.path(name))]
+        return sum(file.stat().st_size for file in files) or None
+
+    def _read(self, origin: str | tuple[str, ...], part: Part) -> Iterator[Record]:
+        named = self.read_named(origin, part, [self.data.column]) if isinstance(origin, str) else None
+        if named is not None:
+            yield from named
+            return
+        for name in [origin] if isinstance(origin, str) else origin:
+            yield from self._read_path(self.data.path(name))
+
+    def _read_path(self, path: Path) -> Iterator[Record]:
+        if path.is_dir() and not any(True for _ in _files(path)):
+            raise UserError(f"{path}: there is no file in this folder")
+        for file in _files(path) if path.is_dir() else [path]:
+            if is_jsonl(file):
+                yield from read_jsonl(file, [self.data.column])
+            elif self.data.form == "documents":
+                yield Record(("\n".join(read_lines(file)),), str(file), 1)
+            else:
+                yield from read_plain(file)
+
+    @cached_property
+    def _borders(self) -> list[tuple[str, int]]:
+        """The parts of a stream in order, and the characters before each ends."""
+        total = sum(len(record.fields[0]) + 1 for record in self.read_origin(self.data.train, "train"))
+        borders, end = [], total
+        for part, size in self.sizes.items():  # test, then dev: from the end
+            borders.append((part, end))
+            end -= round(size * total) if size < 1 else int(size)
+        if end <= 0:
+            raise UserError(
+                f"data.dev_size and data.test_size leave nothing to train on: there are {total:,} characters"
+            )
+        return [("train", end), *reversed(borders)]
+
+
+class _Ends:
+    """The part of each line of a stream, asked for in order: that in which the line begins."""
+
+    def __init__(self, borders: list[tuple[str, int]]) -> None:
+        self._borders = borders
+        self._seen = 0
+
+    def __call__(self, record: Record) -> str:
+        begin, self._seen = self._seen, self._seen + len(record.fields[0]) + 1
+        return next((part for part, end in self._borders if begin < end), self._borders[-1][0])
+
+
+def _lines(records: Iterator[Record]) -> Iterator[Record]:
+    for (text,), path, line in records:
+        for number, each in enumerate(text.split("\n"), line):
+            yield Record((each,), path, number)
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """A file, or those anywhere below a folder, in the order of their names; none where there is neither."""
+    if path.is_file():
+        yield path
+    elif path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.is_file())
