@@ -34,8 +34,14 @@ test: check
 test-slow: native
 	$(BIN)/python -m pytest -m slow --timeout 3600
 
-bench: native
+# The peers stand in an environment of their own. One that cannot be installed is reported as a peer that cannot run.
+.venv-peers/.installed: benchmarks/requirements.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	-.venv-peers/bin/python -m pip install --quiet --requirement $<
+	touch $@
+
+bench: native .venv-peers/.installed
 	$(BIN)/python -m benchmarks
 
 clean:
-	rm -rf build $(VENV) src/unrolled/kernels/*.so
+	rm -rf build $(VENV) .venv-peers src/unrolled/kernels/*.so

@@ -1,35 +1,38 @@
-"""Training steps of the recurrent cells beside ``torch.nn``, a plain loop and the matrix-product peak.
-
-Every contender takes its turn in every round; a figure is the median over rounds, a ratio the median of the
-rounds' ratios. Before anything is timed, outputs and gradients are compared with the reference in float64.
-"""
+"""Training steps of the recurrent cells: forward, and the gradients of inputs and weights."""
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import time
+import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from benchmarks import peer
+from benchmarks.measure import OURS, Contender, Times, by_turns, check, difference, timed
+from benchmarks.options import Options
+from benchmarks.report import Goal, Report, milliseconds, worst
 from unrolled.nn import cells, loop
 from unrolled.nn.torch_form import torch_weights
 from unrolled.nn.unroll import unroll
 
-SHAPES = (
+TITLE = "Recurrent cells"
+Shape = tuple[int, int, int, int]
+"""(time, batch, input, hidden)"""
+SHAPES: tuple[Shape, ...] = (
     (35, 20, 200, 200),
     (35, 20, 650, 650),
     (50, 64, 128, 128),
     (100, 32, 256, 256),
     (50, 64, 512, 512),
     (25, 128, 256, 256),
-    (200, 1, 128, 128),
 )
-"""(time, batch, input, hidden)"""
+ONE_SEQUENCE: Shape = (200, 1, 128, 128)
+RAGGED: tuple[Shape, ...] = ((50, 64, 128, 128), (100, 32, 256, 256), (50, 64, 512, 512))
 
 CELLS: dict[str, tuple[Callable[[int, int], cells.GatedCell], type[nn.RNNBase], bool]] = {
     "RNN": (cells.RNN, nn.RNN, True),
@@ -41,43 +44,97 @@ CELLS: dict[str, tuple[Callable[[int, int], cells.GatedCell], type[nn.RNNBase], 
 }
 """Name → our cell, torch's layer of the kind, and whether that computes the same."""
 
+TORCH, LOOP, COMPILED, JAX, KERAS, ONEDNN = (
+    "torch.nn",
+    "eager loop",
+    "compiled loop",
+    "JAX scan",
+    "Keras",
+    "oneDNN",
+)
+PEERS = (TORCH, LOOP, COMPILED, JAX, KERAS, ONEDNN)
+NOT_OFFERED = {
+    TORCH: "knows one form of GRU and of LSTM; the others are measured against that",
+    KERAS: "has neither a GRU without reset gate nor peepholes",
+    ONEDNN: "has no GRU without reset gate",
+}
+
 
 @dataclass(frozen=True)
 class Row:
-    """One cell at one shape: seconds of a training step, and what they mean."""
-
     cell: str
-    shape: tuple[int, int, int, int]
+    shape: Shape
     ragged: bool
-    seconds: float
-    torch_ratio: float
-    loop_ratio: float
-    peak_share: float
-    """Arithmetic without padding over time, over the matrix product's best in this run."""
+    times: Times
+    gflop: float
+    """Arithmetic of the real steps."""
     error: float
     """Largest ‖Δ‖/‖reference‖ of output and gradients."""
 
+    @property
+    def name(self) -> str:
+        return _name(self.cell, self.shape, self.ragged)
 
-def rows(
-    shapes: Sequence[tuple[int, int, int, int]] = SHAPES,
-    names: Sequence[str] = tuple(CELLS),
-    *,
-    ragged: bool = False,
-    rounds: int = 7,
-) -> list[Row]:
-    """A row for each shape and cell."""
-    return [_row(name, shape, ragged, rounds) for shape in shapes for name in names]
+    @property
+    def share(self) -> float:
+        return self.times.share(self.gflop)
+
+    def against(self, *peers: str) -> tuple[str, float, float]:
+        """The fastest of the peers there are: for :func:`~benchmarks.report.worst`."""
+        ratios = [self.times.ratio(each) for each in self.times.peers if not peers or each in peers]
+        return self.name, min(ratios), self.share
 
 
-def _row(name: str, shape: tuple[int, int, int, int], ragged: bool, rounds: int) -> Row:
+def run(options: Options) -> Report:
+    notes = [f"{who} {what}" for who, what in NOT_OFFERED.items()]
+    with ExitStack() as stack:
+        others = _others(stack, notes)
+        rows = [
+            _row(cell, shape, ragged, {} if ragged else others, options.rounds, notes)
+            for ragged, shapes in ((False, (*SHAPES, ONE_SEQUENCE)), (True, RAGGED))
+            for shape in shapes
+            for cell in CELLS
+            if options.wants(_name(cell, shape, ragged))
+        ]
+    columns = ["T×B×I×H", "cell", "ours, ms", "of peak", *(f"{each}, ms (ratio)" for each in PEERS), "error"]
+    return Report(_goals(rows), columns, [_columns(row) for row in rows], list(dict.fromkeys(notes)))
+
+
+def _others(stack: ExitStack, notes: list[str]) -> dict[str, peer.Peer]:
+    """The peers in processes of their own that can run."""
+    cores = f"--xla_cpu_multi_thread_eigen={str(torch.get_num_threads() > 1).lower()}"
+    jax = {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": cores}
+    make: dict[str, Callable[[], peer.Peer]] = {
+        COMPILED: lambda: peer.python(
+            "compiled_cells", TORCHINDUCTOR_CACHE_DIR=str(peer.ROOT / "build" / "inductor")
+        ),
+        JAX: lambda: peer.python("jax_cells", **jax),
+        KERAS: lambda: peer.python("keras_cells", KERAS_BACKEND="jax", **jax),
+        # Its build's threads come from Intel's OpenCL runtime, which is installed with it.
+        ONEDNN: lambda: peer.Peer(
+            [peer.compiled("onednn")],
+            {"OCL_ICD_FILENAMES": str(peer.ENVIRONMENT / "lib" / "libintelocl.so"), "ONEDNN_VERBOSE": "none"},
+        ),
+    }
+    found = {}
+    for name, start in make.items():
+        try:
+            found[name] = stack.enter_context(start())
+        except peer.PeerError as error:
+            notes.append(f"{name} did not run: {error}")
+    return found
+
+
+def _row(
+    name: str, shape: Shape, ragged: bool, others: dict[str, peer.Peer], rounds: int, notes: list[str]
+) -> Row:
     torch.manual_seed(0)
     steps, batch, input_size, hidden_size = shape
     ours, torch_kind, same = CELLS[name]
-    cell = ours(input_size, hidden_size)
-    peer = torch_kind(input_size, hidden_size)
+    cell, layer = ours(input_size, hidden_size), torch_kind(input_size, hidden_size)
     if same:
         with torch.no_grad():
-            for parameter, value in zip(peer.parameters(), torch_weights(cell), strict=True):
+            for parameter, value in zip(layer.parameters(), torch_weights(cell), strict=True):
                 parameter.copy_(value)
     inputs = torch.randn(steps, batch, input_size, requires_grad=True)
     lengths = torch.randint(1, steps + 1, (batch,)) if ragged else None
@@ -88,94 +145,130 @@ def _row(name: str, shape: tuple[int, int, int, int], ragged: bool, rounds: int)
             tensor.grad = None
         output.backward(weight)
 
-    def run_ours() -> None:
-        step(unroll(cell, inputs, lengths=lengths).output, cell)
-
     def run_torch() -> None:
         if lengths is None:
-            output = peer(inputs)[0]
+            output = layer(inputs)[0]
         else:
-            packed = peer(pack_padded_sequence(inputs, lengths, enforce_sorted=False))[0]
+            packed = layer(pack_padded_sequence(inputs, lengths, enforce_sorted=False))[0]
             output = pad_packed_sequence(packed, total_length=steps)[0]
-        step(output, peer)
+        step(output, layer)
 
     def run_loop() -> None:
         state = cell.initial_state(batch, like=inputs)
         outputs = []
-        for t in range(steps):
-            state = cell.step(cell.project(inputs[t]), state)
+        for x in inputs:
+            state = cell.step(cell.project(x), state)
             outputs.append(state[0])
         step(torch.stack(outputs), cell)
 
-    error = _error(cell, inputs, lengths, weight)
-    size = 1536
-    a, b, c = torch.randn(size, size), torch.randn(size, size), torch.empty(size, size)
-    contenders = [run_ours, run_torch, run_loop, lambda: torch.mm(a, b, out=c)]
-    for contender in contenders:
-        contender()
-    times = [[_seconds(contender) for contender in contenders] for _ in range(rounds)]
+    expected, error = _reference(cell, inputs, lengths, weight)
+    label = _name(name, shape, ragged)
+    check(f"{label}, ours", error, 1e-5)
+    contenders: dict[str, Contender] = {
+        OURS: timed(lambda: step(unroll(cell, inputs, lengths=lengths).output, cell)),
+        TORCH: timed(run_torch),
+    }
+    if same:
+        with torch.no_grad():
+            found = layer(inputs)[0] if lengths is None else None
+        if found is not None:
+            check(f"{label}, {TORCH}", difference(found, expected[0]), 1e-4)
+    if not ragged:
+        contenders[LOOP] = timed(run_loop)
+    with tempfile.TemporaryDirectory() as folder:
+        if others:
+            _write(Path(folder), name, cell, inputs, weight)
+        for who, process in others.items():
+            sizes = dict(zip(("steps", "batch", "input", "hidden"), shape, strict=True))
+            try:
+                process.prepare(folder=folder, cell=name, **sizes)
+            except peer.PeerError as reason:
+                if "not offered" not in str(reason):
+                    notes.append(f"{who} did not run {label}: {reason}")
+                continue
+            for what, reference in zip(("output", "grad_inputs"), expected, strict=True):
+                found = peer.read_array(Path(folder), what, reference.shape)
+                check(f"{label}, {who}, {what}", difference(found, reference), 1e-4)
+            contenders[who] = process.turn
+        times = by_turns(contenders, rounds)
     real = steps * batch if lengths is None else int(lengths.sum())
-    arithmetic = 6 * real * len(cell.gates) * hidden_size * (input_size + hidden_size)
-    return Row(
-        name,
-        shape,
-        ragged,
-        statistics.median(turn[0] for turn in times),
-        statistics.median(turn[1] / turn[0] for turn in times),
-        statistics.median(turn[2] / turn[0] for turn in times),
-        statistics.median((arithmetic / turn[0]) / (2 * size**3 / turn[3]) for turn in times),
-        error,
-    )
+    gflop = 6e-9 * real * len(cell.gates) * hidden_size * (input_size + hidden_size)
+    peer.warn(f"{label}: {milliseconds(times.seconds())} ms")
+    return Row(name, shape, ragged, times, gflop, error)
 
 
-def _seconds(run: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    count = 0
-    while True:  # short steps are repeated, so that the clock and the scheduler matter little
-        run()
-        count += 1
-        passed = time.perf_counter() - begin
-        if passed > 0.02:
-            return passed / count
-
-
-def _error(cell: cells.GatedCell, inputs: Tensor, lengths: Tensor | None, weight: Tensor) -> float:
-    """Ours in float32 against the reference in float64."""
+def _reference(
+    cell: cells.GatedCell, inputs: Tensor, lengths: Tensor | None, weight: Tensor
+) -> tuple[tuple[Tensor, Tensor], float]:
+    """Output and inputs' gradient by the reference in float64, and how far ours in float32 are from it."""
     found = []
     for path, dtype in ((unroll, torch.float32), (loop.unroll, torch.float64)):
         cell.to(dtype)
         x = inputs.detach().to(dtype).requires_grad_()
-        state = cell.initial_state(x.shape[1], like=x)
-        output = path(cell, x, state, lengths=lengths).output
+        output = path(cell, x, cell.initial_state(x.shape[1], like=x), lengths=lengths).output
         gradients = torch.autograd.grad(output, (x, *cell.parameters()), weight.to(dtype))
         found.append([output.detach(), *gradients])
     cell.float()
-    return max(((a - b).norm() / b.norm()).item() for a, b in zip(*found, strict=True))
+    error = max(difference(a, b) for a, b in zip(*found, strict=True))
+    return (found[1][0], found[1][1]), error
 
 
-def table(found: Sequence[Row]) -> str:
-    """Markdown."""
-    lines = [
-        "| T×B×I×H | cell | ms | × torch.nn | × plain loop | of peak | error |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+def _write(folder: Path, name: str, cell: cells.GatedCell, inputs: Tensor, weight: Tensor) -> None:
+    """Data and weights for the peers: in our layout, and in the one that Keras and oneDNN share, ``(inputs,
+    gates, hidden)``, a GRU's update gate first and the complement of ours."""
+    peer.write_arrays(folder, inputs=inputs, grad_output=weight, **dict(cell.named_parameters()))
+    hidden = cell.hidden_size
+
+    def gates(value: Tensor) -> Tensor:
+        parts = value.detach().unflatten(0, (-1, hidden))
+        return torch.stack((-parts[1], parts[0], parts[2])) if name in ("GRU before", "GRU after") else parts
+
+    input_weight, recurrent_weight = (gates(each) for each in (cell.input_weight, cell.recurrent_weight))
+    bias = keras = gates(cell.bias)
+    if name == "GRU after":
+        second = torch.zeros_like(bias)
+        second[2] = cell.recurrent_bias
+        bias, keras = torch.cat((bias, second[2:])), torch.stack((bias, second))
+    peer.write_arrays(
+        folder, weight_layer=input_weight.permute(2, 0, 1), weight_iter=recurrent_weight.permute(2, 0, 1)
+    )
+    peer.write_arrays(folder, bias_onednn=bias, bias_keras=keras)
+
+
+def _text(shape: Shape, ragged: bool = False) -> str:
+    return "×".join(map(str, shape)) + (" ragged" if ragged else "")
+
+
+def _name(cell: str, shape: Shape, ragged: bool) -> str:
+    return f"{_text(shape, ragged)} {cell}"
+
+
+def _columns(row: Row) -> Sequence[str]:
+    times = row.times
+    peers = [
+        f"{milliseconds(times.seconds(each))} ({times.ratio(each):.2f}×)" if each in times.rounds else ""
+        for each in PEERS
     ]
-    lines += [
-        f"| {'×'.join(map(str, row.shape))}{' ragged' if row.ragged else ''} | {row.cell} "
-        f"| {row.seconds * 1e3:.2f} | {row.torch_ratio:.2f} | {row.loop_ratio:.2f} "
-        f"| {row.peak_share:.2f} | {row.error:.0e} |"
-        for row in found
+    shape = _text(row.shape, row.ragged)
+    return [shape, row.cell, milliseconds(times.seconds()), f"{row.share:.2f}", *peers, f"{row.error:.0e}"]
+
+
+def _goals(rows: Sequence[Row]) -> list[Goal]:
+    full = [row for row in rows if not row.ragged and row.shape != ONE_SEQUENCE]
+    one = [row for row in rows if row.shape == ONE_SEQUENCE]
+
+    def kind(found: Sequence[Row], name: str) -> list[Row]:
+        return [row for row in found if row.cell.startswith(name)]
+
+    return [
+        *worst("H ≥ 256", "of peak", [(r.name, r.share, None) for r in full if r.shape[3] >= 256], 0.8),
+        *worst("H < 256", "of peak", [(r.name, r.share, None) for r in full if r.shape[3] < 256], 0.6),
+        *worst("every row", "× the fastest peer", [r.against() for r in full + one], 1.0),
+        *worst("GRU, every row", "× torch.nn.GRU", [r.against(TORCH) for r in kind(full, "GRU")], 1.6),
+        *worst("RNN, every row", "× torch.nn.RNN", [r.against(TORCH) for r in kind(full, "RNN")], 1.4),
+        *worst("every row", "× the eager loop", [r.against(LOOP) for r in full], 2.5),
+        *worst("200×1×128×128", "× torch.nn.GRU", [r.against(TORCH) for r in kind(one, "GRU")], 10),
+        *worst("200×1×128×128", "× torch.nn.RNN", [r.against(TORCH) for r in kind(one, "RNN")], 10),
+        *worst("200×1×128×128", "× torch.nn.LSTM", [r.against(TORCH) for r in kind(one, "LSTM")], 1.5),
+        *worst("ragged", "× torch.nn, packed", [r.against(TORCH) for r in rows if r.ragged], 2),
     ]
-    return "\n".join(lines)
-
-
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--ragged", action="store_true")
-    parser.add_argument("--cells", nargs="+", default=list(CELLS), choices=list(CELLS))
-    parser.add_argument("--shapes", nargs="+", type=int, default=range(len(SHAPES)), help="by number, from 0")
-    options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    chosen = [SHAPES[i] for i in options.shapes]
-    print(table(rows(chosen, options.cells, ragged=options.ragged, rounds=options.rounds)))

@@ -1,0 +1,1 @@
+"""This project beside its peers, by turns in one run, on the same data: ``python -m benchmarks``."""

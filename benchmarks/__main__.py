@@ -1,0 +1,57 @@
+"""``python -m benchmarks [SUBJECT…] [--rounds N] [--threads N]``: measure, print, and write RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import time
+import traceback
+from pathlib import Path
+
+import torch
+
+from benchmarks import peer, report
+from benchmarks.options import Options
+
+SUBJECTS = ("cells",)
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PEERS = ("jax", "keras", "onednn", "joeynmt", "sacrebleu", "gensim")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"some of: {', '.join(SUBJECTS)}")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="", help="rows whose name holds this text; printed, not written")
+    chosen = parser.parse_args()
+    unknown = sorted(set(chosen.subjects) - set(SUBJECTS))
+    if unknown:
+        parser.error(f"no subject {unknown[0]!r}; choose from {', '.join(SUBJECTS)}")
+    torch.set_num_threads(chosen.threads)
+    options = Options(chosen.rounds, chosen.only)
+    order = {name: importlib.import_module(f"benchmarks.{name}") for name in SUBJECTS}
+    machine = report.machine(chosen.threads, peer.versions(*PEERS))
+    found = {}
+    for name, module in order.items():
+        if chosen.subjects and name not in chosen.subjects:
+            continue
+        peer.warn(f"== {module.TITLE}")
+        begin = time.monotonic()
+        try:
+            result = module.run(options)
+        except Exception as error:  # one subject must not take the others' findings with it
+            traceback.print_exc()
+            reason = f"did not run: {type(error).__name__}: {error}"
+            result = report.Report([], ["work"], [], [reason])
+        found[module.TITLE] = (result, machine)
+        peer.warn(f"== {module.TITLE}: {time.monotonic() - begin:.0f} s")
+    titles = [module.TITLE for module in order.values()]
+    print(report.merge("", found, titles))
+    if not chosen.only:
+        old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
+        RESULTS.write_text(report.merge(old, found, titles), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
