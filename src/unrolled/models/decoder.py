@@ -199,11 +199,13 @@ class Decoder(nn.Module):
             ignore_index=self.padding,
         )
 
-    @torch.no_grad()
     def forced(
         self, encoded: Encoded, target: Int[Tensor, "target batch"], *, attention: bool = False
     ) -> Forced:
-        """How probable given targets are; with ``attention``, also what each of their tokens looked at."""
+        """How probable given targets are; with ``attention``, also what each of their tokens looked at.
+
+        Differentiable, to be looked into; :meth:`loss` is the one to train with.
+        """
         words, expected, lengths = self._shift(target)
         features, weights = self.run(encoded, words, lengths, attention=attention)
         real = expected != self.padding

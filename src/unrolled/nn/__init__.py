@@ -22,6 +22,7 @@ from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
 from unrolled.nn.register import cell, cell_names, register_cell
 from unrolled.nn.result import Unrolled
 from unrolled.nn.unroll import unroll
+from unrolled.nn.watch import Passage, watching
 
 __all__ = [
     "GRU",
@@ -36,6 +37,7 @@ __all__ = [
     "Embedding",
     "GeneralAttention",
     "Luong",
+    "Passage",
     "Recurrent",
     "State",
     "Unrolled",
@@ -49,4 +51,5 @@ __all__ = [
     "tie",
     "to_torch",
     "unroll",
+    "watching",
 ]

@@ -16,6 +16,7 @@ from unrolled.nn import loop
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell, State
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
+from unrolled.nn.watch import EVERYTHING
 
 
 def unroll(
@@ -35,6 +36,8 @@ def unroll(
         return None
     needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     places = _places(cell)
+    if EVERYTHING in record:
+        record = list(places)
     if record and (needs_gradient or any(name not in places for name in record)):
         return None  # gates that are part of a graph, or a name for the reference to refuse
     if lengths is not None and int(lengths.min()) == inputs.shape[0]:

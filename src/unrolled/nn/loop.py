@@ -13,6 +13,7 @@ from unrolled.errors import UserError, nearest
 from unrolled.nn.cells import Cell, State, recording
 from unrolled.nn.deferred import defer
 from unrolled.nn.result import Unrolled
+from unrolled.nn.watch import EVERYTHING
 
 
 def unroll(
@@ -82,7 +83,7 @@ class _Tape:
     def __init__(self, cell: Cell, time: int, wanted: Sequence[str]) -> None:
         self.t = 0
         self.time = time
-        self.wanted = wanted
+        self.wanted = set(wanted)
         self.noted: set[str] = set()
         self.all: dict[str, list[Any]] = {}
         self.paths = {module: f"{path}." if path else "" for path, module in cell.named_modules()}
@@ -90,7 +91,7 @@ class _Tape:
     def __call__(self, cell: Cell, name: str, value: Tensor) -> None:
         self.noted.add(name)
         path = self.paths.get(cell, "") + name
-        if name in self.wanted or path in self.wanted:
+        if not self.wanted.isdisjoint((name, path, EVERYTHING)):
             self.all.setdefault(path, [None] * self.time)[self.t] = value
 
     @property
@@ -100,7 +101,7 @@ class _Tape:
         Raises:
             UserError: a name that no cell noted.
         """
-        for name in self.wanted if self.time else ():
+        for name in self.wanted - {EVERYTHING} if self.time else ():
             if not any(name in (path, path.rpartition(".")[2]) for path in self.all):
                 raise UserError(f"record={name!r}: this cell does not note it; {nearest(name, self.noted)}")
         return self.all

@@ -60,13 +60,15 @@ def projected_log_probs(
     bias: Float[Tensor, " V"] | None,
     targets: Int[Tensor, " n"],
 ) -> Float[Tensor, " n"]:
-    """log softmax(features·weightᵀ + bias) at each target; for scoring, not for training."""
-    with torch.no_grad():
-        parts = [
-            _log_softmax(features[rows], weight, bias).gather(1, targets[rows, None]).squeeze(1)
-            for rows in _tiles(features, weight)
-        ]
-        return torch.cat(parts) if parts else _log_softmax(features, weight, bias).new_zeros(0)
+    """log softmax(features·weightᵀ + bias) at each target; for scoring and looking inside, not for training.
+
+    Where gradients are wanted, all logits are kept.
+    """
+    parts = [
+        _log_softmax(features[rows], weight, bias).gather(1, targets[rows, None]).squeeze(1)
+        for rows in _tiles(features, weight)
+    ]
+    return torch.cat(parts) if parts else _log_softmax(features, weight, bias).new_zeros(0)
 
 
 def _tiles(features: Tensor, weight: Tensor) -> Iterator[slice]:

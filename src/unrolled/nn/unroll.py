@@ -13,6 +13,7 @@ from unrolled.errors import UserError
 from unrolled.nn import fused, loop, vendor
 from unrolled.nn.cells import Cell, State
 from unrolled.nn.result import Unrolled
+from unrolled.nn.watch import watched
 
 __all__ = ["Unrolled", "unroll"]
 
@@ -35,7 +36,7 @@ def unroll(
         reverse: from each sequence's last real step to its first; outputs stay at their inputs' places.
         memory: constant over time and handed to every step.
         record: names of gates (``cell.note``) to return over time. Of a cell within the cell the name is its
-            path, ``"cells.0.update"``; a bare ``"update"`` asks for every one.
+            path, ``"cells.0.update"``; a bare ``"update"`` asks for every one, ``"*"`` for whatever is noted.
 
     Raises:
         UserError: a size, a length or a recorded name that does not fit the cell.
@@ -57,8 +58,13 @@ def unroll(
         state = cell.initial_state(batch, like=inputs)
     elif isinstance(state, Tensor):
         state = (state,)
+    return _fastest(cell, inputs, state, lengths=lengths, reverse=reverse, memory=memory, record=record)
+
+
+@watched
+def _fastest(cell: Cell, inputs: Tensor, state: State, **options: Any) -> Unrolled:
     for path in (fused.unroll, vendor.unroll, loop.unroll):
-        answer = path(cell, inputs, state, lengths=lengths, reverse=reverse, memory=memory, record=record)
+        answer = path(cell, inputs, state, **options)
         if answer is not None:
             return answer
     raise AssertionError("the loop takes every cell")
