@@ -114,7 +114,8 @@ class Attentive(Cell):
     """What the decoders share: an inner cell, and one more tensor at the end of its state.
 
     Their input is the inner cell's without its last ``late_size`` columns; their memory a
-    :class:`DecoderMemory`. They note ``"attention"`` ``(batch, source)``.
+    :class:`DecoderMemory`. They note ``"attention"`` ``(batch, source)`` and ``"hidden"``, the inner cell's
+    output.
     """
 
     def __init__(self, cell: Cell, late_size: int, carried_size: int, output_size: int) -> None:
@@ -143,7 +144,9 @@ class Attentive(Cell):
             joined = self.cell.join(projected, late)
         else:
             joined = project_one(self.cell, torch.cat((projected, late), dim=-1))
-        return self.cell.step(joined, inner, memory.cell)
+        inner = self.cell.step(joined, inner, memory.cell)
+        self.note("hidden", self.cell.output(inner))
+        return inner
 
 
 class Bahdanau(Attentive):

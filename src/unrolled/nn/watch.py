@@ -31,6 +31,7 @@ class Passage:
         inputs: what it was given, ``(time, batch, input)``.
         output: what it answered, ``(time, batch, output)``, zero past each length.
         record: every gate and state it noted, ``(time, batch, …)``.
+        reverse: whether it went from the last step to the first.
         nudges: zeros that were added to the hidden state (the first tensor of the state) after each step,
             ``(time, batch, hidden)``: the gradient of a loss at them is ∂loss/∂a⟨t⟩, by every way in which
             the state takes part in what comes later. None unless asked for.
@@ -40,6 +41,7 @@ class Passage:
     inputs: Float[Tensor, "time batch input"]
     output: Float[Tensor, "time batch output"]
     record: dict[str, Tensor]
+    reverse: bool = False
     nudges: Float[Tensor, "time batch hidden"] | None = None
 
 
@@ -104,7 +106,7 @@ class _Watcher:
             answer = run(nudged, torch.cat([inputs, nudges], dim=-1), state, record=record, **options)
             noted = {name.removeprefix("cell."): value for name, value in answer.record.items()}
             answer = replace(answer, record=noted)
-        self.passages.append(Passage(cell, inputs, answer.output, answer.record, nudges))
+        self.passages.append(Passage(cell, inputs, answer.output, answer.record, options["reverse"], nudges))
         return answer
 
 
