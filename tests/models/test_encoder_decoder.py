@@ -106,7 +106,9 @@ def test_every_combination_trains_scores_and_decodes(make_model, options, pairs)
         if len(best.token_log_probs) == len(best.tokens) + 1:
             target = torch.tensor([BOS, *best.tokens, EOS])[:, None]
             alone = pairs.column(column)._replace(target=target)
-            assert math.isclose(float(model.forced(*alone).log_probs.detach().sum()), best.log_prob, rel_tol=1e-6)
+            assert math.isclose(
+                float(model.forced(*alone).log_probs.detach().sum()), best.log_prob, rel_tol=1e-6
+            )
 
 
 def search(model, pairs, **options):
