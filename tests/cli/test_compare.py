@@ -4,10 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 
-def test_a_run_against_itself_differs_in_nothing(
-    unrolled: Callable[..., Any], fake_run: Callable[..., Path]
-) -> None:
+Run = Callable[..., Any]
+Make = Callable[..., Path]
+
+
+def test_a_run_against_itself_differs_in_nothing(unrolled: Run, fake_run: Make) -> None:
     run = fake_run()
     found = unrolled("compare", run, run, "--json").json["scores"]["bleu"]
     assert found["difference"] == 0
@@ -16,16 +19,25 @@ def test_a_run_against_itself_differs_in_nothing(
     assert found["signature"].startswith("BLEU|")
 
 
-def test_a_table_with_both_values_and_p(unrolled: Callable[..., Any], fake_run: Callable[..., Path]) -> None:
+def test_a_table_with_both_values_and_p(unrolled: Run, fake_run: Make) -> None:
     told = unrolled("compare", fake_run(), fake_run(name="other"), "--split", "dev")
     assert told.code == 0
     assert told.lines[0] == "on dev"
     assert told.lines[2].split()[0] == "BLEU"
 
 
-def test_runs_of_different_tasks_are_refused(
-    unrolled: Callable[..., Any], fake_run: Callable[..., Path]
-) -> None:
+def test_runs_of_different_tasks_are_refused(unrolled: Run, fake_run: Make) -> None:
     told = unrolled("compare", fake_run(), fake_run("classify", "other"))
     assert told.code == 2
     assert "classify" in told.err
+
+
+def test_by_length_a_table_and_a_curve_for_each(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    runs = [fake_run(name="attention"), fake_run(name="none")]
+    told = unrolled("compare", *runs, "--by-length", "--plot", tmp_path / "curve.svg")
+    assert told.code == 0
+    assert [line for line in told.lines if line in map(str, runs)] == list(map(str, runs))
+    assert told.out.count("over 3") == 2
+    drawn = (tmp_path / "curve.svg").read_text(encoding="utf-8")
+    assert len(drawn) > 1000

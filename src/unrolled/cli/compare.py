@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from unrolled.cli.by_length import ByLengthOption, PlotOption, check_plot, draw_by_length, show_by_length
 from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, SplitOption, check_verb, given, open_run, to_json
 from unrolled.cli.show import show_table
@@ -23,22 +24,27 @@ def compare(
         Path, typer.Argument(metavar="RUN", help="Another of the same task.", show_default=False)
     ],
     split: SplitOption = "test",
+    by_length: ByLengthOption = False,
+    plot: PlotOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare two runs on the same data by paired bootstrap (Koehn 2004).
 
     Difference is the first run less the second; p is how often chance alone would give as large a one.
 
-    [bold]Example:[/bold]  unrolled compare runs/attention runs/no-attention
+    [bold]Examples:[/bold]  unrolled compare runs/attention runs/no-attention
+    ·  unrolled compare runs/attention runs/no-attention --by-length --plot curve.png
     """
+    check_plot(plot)
     from unrolled import metrics
 
     chosen = settings(ctx)
     predictor = open_run(first, chosen)
     check_verb(second, predictor.task.verb)
-    scores = predictor.task.evaluate(predictor.models, split)
+    options = given(by_length=True if by_length or plot else None)
+    scores = predictor.task.evaluate(predictor.models, split, **options)
     other = open_run(second, chosen)
-    other_scores = other.task.evaluate(other.models, split)
+    other_scores = other.task.evaluate(other.models, split, **options)
     compared = {
         name: (
             scores[name],
@@ -50,6 +56,9 @@ def compare(
     }
     if not compared:
         raise UserError(f"{first} and {second} have no score in common that can be compared by segments")
+    pairs = [(run, pair[side]) for pair in compared.values() for side, run in enumerate((first, second))]
+    if plot is not None:
+        draw_by_length({f"{score.name}, {run}": score for run, score in pairs}, plot)
     if json:
         plain: dict[str, Any] = {
             name: {**result.as_dict(), "signature": a.signature} for name, (a, _, result) in compared.items()
@@ -72,3 +81,5 @@ def compare(
     show_table(
         ["score", str(first), str(second), "difference", "95 % interval", "p"], rows, title=f"on {split}"
     )
+    for run, score in pairs:
+        show_by_length(score, title=str(run))
