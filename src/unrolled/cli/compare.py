@@ -56,7 +56,11 @@ def compare(
     }
     if not compared:
         raise UserError(f"{first} and {second} have no score in common that can be compared by segments")
-    pairs = [(run, pair[side]) for pair in compared.values() for side, run in enumerate((first, second))]
+    pairs = [
+        (run, score)
+        for one, other_score, _ in compared.values()
+        for run, score in ((first, one), (second, other_score))
+    ]
     if plot is not None:
         draw_by_length({f"{score.name}, {run}": score for run, score in pairs}, plot)
     if json:
