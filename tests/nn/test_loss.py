@@ -4,9 +4,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from unrolled import kernels
 from unrolled.errors import UserError
 from unrolled.nn import loss as module
+from unrolled.nn import native
 from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+
+needs_native = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
+
+
+@pytest.fixture(params=[pytest.param("native", marks=needs_native), "reference"], autouse=True)
+def path(request, monkeypatch):
+    """Every test once for each path."""
+    if request.param == "reference":
+        monkeypatch.setattr(native, "applies", lambda *tensors: False)
+    return request.param
 
 
 def example(n=7, d=3, vocabulary=11, seed=0, dtype=torch.double):
@@ -43,7 +55,7 @@ def test_equals_the_untiled_loss(smoothing, biased, n, monkeypatch):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_gradients(smoothing):
-    features, weight, bias, targets = example()
+    features, weight, bias, targets = example(4, 2, 5)
     targets[2] = -100
 
     def loss(features, weight, bias):
@@ -104,6 +116,100 @@ def test_log_probs_of_given_targets():
     expected = torch.log_softmax(F.linear(features, weight, bias), dim=1)[torch.arange(150), targets]
     torch.testing.assert_close(projected_log_probs(features, weight, bias, targets), expected)
     assert projected_log_probs(features[:0], weight, bias, targets[:0]).shape == (0,)
+
+
+def test_a_graph_can_be_gone_through_again():
+    features, weight, bias, targets = example(90)
+    total = projected_cross_entropy(features, weight, bias, targets, label_smoothing=0.1)
+    first = torch.autograd.grad(total * 0.5, (features, weight, bias), retain_graph=True)
+    again = torch.autograd.grad(total, (features, weight, bias))
+    for one, two in zip(first, again, strict=True):
+        torch.testing.assert_close(one * 2, two)
+
+
+# Few words, which threads share by rows, and many; more rows than a block; sizes beside a vector's width.
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize(
+    "size", [(1, 1, 1), (70, 3, 2), (333, 33, 45), (300, 40, 1003), (2, 520, 1100), (300, 65, 9001)]
+)
+def test_single_precision_is_that_of_double(size, threads, path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        n, d, vocabulary = size
+        features, weight, bias, targets = example(n, d, vocabulary, dtype=torch.float32)
+        targets[n // 2] = -100
+        options = {"label_smoothing": 0.1, "gradient_floor": 0.0}
+        total = projected_cross_entropy(features, weight, bias, targets, **options)
+        found = torch.autograd.grad(total, (features, weight, bias))
+        inputs = [t.detach().double().requires_grad_() for t in (features, weight, bias)]
+        expected = whole(*inputs, targets, label_smoothing=0.1)
+        torch.testing.assert_close(total.double(), expected, rtol=1e-6, atol=0)
+        for ours, theirs in zip(found, torch.autograd.grad(expected, inputs), strict=True):
+            assert (ours - theirs).norm() <= 1e-5 * theirs.norm() + 1e-30
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("size", [(150, 9, 45), (300, 40, 9001)])
+def test_the_floor_leaves_out_what_is_below_it_and_nothing_else(size):
+    n, d, vocabulary = size
+    features, weight, bias, targets = example(n, d, vocabulary)
+    probabilities = torch.softmax(F.linear(features, weight, bias), dim=1).detach()
+    floor, smoothing = 1e-3, 0.1
+    assert 0.1 < (probabilities < floor).double().mean() < 1
+    total = projected_cross_entropy(
+        features, weight, bias, targets, gradient_floor=floor, label_smoothing=smoothing
+    )
+    found = torch.autograd.grad(total, (features, weight, bias))
+    delta = probabilities.where(probabilities >= floor, 0) - smoothing / vocabulary
+    delta -= (1 - smoothing) * F.one_hot(targets, vocabulary).double()
+    for ours, theirs in zip(found, (delta @ weight, delta.t() @ features, delta.sum(0)), strict=True):
+        torch.testing.assert_close(ours, theirs.detach())
+
+
+def test_any_strides():
+    features, weight, bias, targets = example(40, 6, 30)
+    strided = [features[::2], weight.detach().t().contiguous().t().requires_grad_(), bias[:1].expand(30)]
+    total = projected_cross_entropy(*strided, targets[::2])
+    expected = whole(*strided, targets[::2])
+    torch.testing.assert_close(total, expected)
+    inputs = (features, strided[1], bias)
+    for ours, theirs in zip(
+        torch.autograd.grad(total, inputs), torch.autograd.grad(expected, inputs), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_shapes_that_do_not_fit_are_an_error(part):
+    given = list(example())
+    given[part] = given[part].detach()[..., :2]
+    with pytest.raises((ValueError, RuntimeError)):
+        projected_cross_entropy(*given)
+
+
+def test_extreme_logits():
+    features, weight, bias, targets = example(50, 4, 300)
+    bias = torch.where(torch.arange(300) % 7 == 3, -torch.inf, bias.detach() * 300)
+    targets = targets // 7 * 7
+    total = projected_cross_entropy(features, weight, bias, targets)
+    expected = whole(features, weight, bias, targets)
+    torch.testing.assert_close(total, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(total, (features, weight)), torch.autograd.grad(expected, (features, weight))
+    )
+    bad = features.detach().clone()
+    bad[3, 2] = torch.nan
+    assert projected_cross_entropy(bad, weight, bias, targets).isnan()
+
+
+@pytest.mark.parametrize("wrong", [11, -7])
+def test_a_target_outside_the_vocabulary_is_an_error(wrong):
+    features, weight, bias, targets = example()
+    targets[3] = wrong
+    with pytest.raises((IndexError, RuntimeError), match=r"out of bounds|not within a vocabulary of 11"):
+        projected_cross_entropy(features, weight, bias, targets)
 
 
 def test_options_out_of_range_are_refused():

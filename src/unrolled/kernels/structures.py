@@ -5,11 +5,11 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
-_FIELD = {"pointer": ctypes.c_void_p, "size": ctypes.c_int64}
+_FIELD = {"pointer": ctypes.c_void_p, "size": ctypes.c_int64, "double": ctypes.c_double}
 
 
 def structure(name: str, **fields: str) -> type[ctypes.Structure]:
-    """A C structure of ``"pointer"`` and ``"size"`` (64 bit) fields, in order."""
+    """A C structure of ``"pointer"``, ``"size"`` (64 bit) and ``"double"`` fields, in order."""
     layout = [(field, _FIELD[kind]) for field, kind in fields.items()]
     return type(name, (ctypes.Structure,), {"_fields_": layout})
 

@@ -7,12 +7,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from unrolled import kernels
 from unrolled.kernels import recurrent
 from unrolled.kernels.packing import Packing
-from unrolled.nn import loop
+from unrolled.nn import loop, native
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell, State
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
@@ -88,18 +86,13 @@ def _places(cell: Cell) -> dict[str, int | None]:
 
 
 def _applies(cell: Cell, inputs: Tensor, state: State, memory: Any, tensors: Sequence[Any]) -> bool:
-    dtype, (time, batch) = inputs.dtype, inputs.shape[:2]
+    time, batch = inputs.shape[:2]
     return (
-        kernels.load() is not None
-        and dtype in (torch.float32, torch.float64)
-        and time * batch > 0
-        and all(isinstance(t, Tensor) and t.dtype == dtype and t.device.type == "cpu" for t in tensors)
-        and cell.bias.dtype == dtype
+        time * batch > 0
+        and native.applies(*tensors)
+        and cell.bias.dtype == inputs.dtype
         and all(part.shape == (batch, cell.hidden_size) for part in state)
         and (memory is None or (memory.shape == state[0].shape and not memory.requires_grad))
-        and not torch.is_autocast_enabled("cpu")
-        and not torch._C._are_functorch_transforms_active()
-        and forward_ad._current_level < 0
     )
 
 

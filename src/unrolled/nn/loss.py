@@ -2,12 +2,13 @@
 
 For ``n`` predictions over a vocabulary of ``V`` words, the logits z = features·weightᵀ + bias are the largest
 tensor of a model. Here they exist a tile of rows at a time: the loss and its gradients are made from a tile
-while it is there, so that the backward pass has nothing left to do but to scale them.
+while it is there, so that the backward pass has nothing left to do but to scale them. On a CPU a native
+kernel makes them; elsewhere, and for narrow types, PyTorch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +18,8 @@ from torch import Tensor
 from torch.autograd import Function
 
 from unrolled.errors import UserError
+from unrolled.kernels.cross_entropy import CROSS_ENTROPY
+from unrolled.nn import native
 
 TILE = 2**20
 """Logits in a tile: few enough to stay in cache, enough rows for a fast product."""
@@ -64,6 +67,10 @@ def projected_log_probs(
 
     Where gradients are wanted, all logits are kept.
     """
+    tensors = (features, weight, *(() if bias is None else (bias,)))
+    wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
+    if not wanted and native.applies(*tensors):
+        return -CROSS_ENTROPY(features, weight, bias, targets, 0.0, 0.0, False, False, False)[0]
     parts = [
         _log_softmax(features[rows], weight, bias).gather(1, targets[rows, None]).squeeze(1)
         for rows in _tiles(features, weight)
@@ -102,31 +109,73 @@ class _CrossEntropy(Function):
         floor: float,
         wanted: bool,
     ) -> Tensor:
-        kind = torch.promote_types(features.dtype, torch.float32)
-        total = features.new_zeros((), dtype=kind)
-        into = [
-            torch.zeros_like(tensor) if wanted and needed and tensor is not None else None
-            for tensor, needed in zip((features, weight, bias), ctx.needs_input_grad, strict=False)
-        ]
-        for rows in _tiles(features, weight):
-            x, y = features[rows], targets[rows]
-            log_probs = _log_softmax(x, weight, bias)
-            total += _losses(log_probs, y, smoothing).sum()
-            if any(gradient is not None for gradient in into):
-                _add_gradients(into, rows, log_probs.exp_(), x, weight, y, smoothing, floor)
-        ctx.smoothing = smoothing
-        ctx.save_for_backward(features, weight, bias, targets, *into)
+        ctx.options = smoothing, floor
+        ctx.save_for_backward(features, weight, bias, targets)
+        total, ctx.gradients = _make(
+            features,
+            weight,
+            bias,
+            targets,
+            smoothing,
+            floor,
+            needed=[wanted and n for n in ctx.needs_input_grad[:3]],
+        )
         return total
 
     @staticmethod
     def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
-        features, weight, bias, targets, *into = ctx.saved_tensors
+        features, weight, bias, targets = ctx.saved_tensors
+        needed = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # these gradients will be differentiated in their turn
-            total = _losses(_log_softmax(features, weight, bias), targets, ctx.smoothing).sum()
-            inputs = [t for t, g in zip((features, weight, bias), into, strict=True) if g is not None]
+            total = _losses(_log_softmax(features, weight, bias), targets, ctx.options[0]).sum()
+            inputs = [t for t, need in zip((features, weight, bias), needed, strict=True) if need]
             made = iter(torch.autograd.grad(total * scale, inputs, create_graph=True))
-            return *(None if g is None else next(made) for g in into), *(None,) * 4
-        return *(None if g is None else g * scale.to(g.dtype) for g in into), *(None,) * 4
+            return *(next(made) if need else None for need in needed), *(None,) * 4
+        # Handed over, not copied: a graph that is kept and gone through again makes them again.
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            _, gradients = _make(features, weight, bias, targets, *ctx.options, needed=needed)
+        return *(None if g is None else g.mul_(scale.to(g.dtype)) for g in gradients), *(None,) * 4
+
+
+def _make(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    smoothing: float,
+    floor: float,
+    *,
+    needed: Sequence[bool],
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The loss, and its gradients by features, weight and bias where they are needed."""
+    if not native.applies(features, weight, *(() if bias is None else (bias,))):
+        return _make_from_tiles(features, weight, bias, targets, smoothing, floor, needed)
+    losses, *gradients = CROSS_ENTROPY(features, weight, bias, targets, smoothing, floor, *needed)
+    return losses.sum(), [g if need else None for g, need in zip(gradients, needed, strict=True)]
+
+
+def _make_from_tiles(
+    features: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    smoothing: float,
+    floor: float,
+    needed: Sequence[bool],
+) -> tuple[Tensor, list[Tensor | None]]:
+    total = features.new_zeros((), dtype=torch.promote_types(features.dtype, torch.float32))
+    into = [
+        torch.zeros_like(tensor) if need and tensor is not None else None
+        for tensor, need in zip((features, weight, bias), needed, strict=True)
+    ]
+    for rows in _tiles(features, weight):
+        x, y = features[rows], targets[rows]
+        log_probs = _log_softmax(x, weight, bias)
+        total += _losses(log_probs, y, smoothing).sum()
+        if any(needed):
+            _add_gradients(into, rows, log_probs.exp_(), x, weight, y, smoothing, floor)
+    return total, into
 
 
 def _add_gradients(
