@@ -3,7 +3,7 @@
 from unrolled.models.bridge import Bridge
 from unrolled.models.decoder import Decoder, DecoderState, Forced, Run
 from unrolled.models.encoder import Encoded, Encoder
-from unrolled.models.encoder_decoder import EncoderDecoder
+from unrolled.models.encoder_decoder import EncoderDecoder, ReaderWriter
 from unrolled.models.ensemble import Ensemble, EnsembleState, average
 from unrolled.models.readout import Readout
 from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings, TableSettings
@@ -20,6 +20,7 @@ __all__ = [
     "Ensemble",
     "EnsembleState",
     "Forced",
+    "ReaderWriter",
     "Readout",
     "Run",
     "TableSettings",

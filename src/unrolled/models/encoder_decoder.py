@@ -2,18 +2,70 @@
 
 from __future__ import annotations
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
 from unrolled.models.decoder import Decoder, DecoderState, Forced
 from unrolled.models.encoder import Encoded, Encoder
-from unrolled.models.settings import EncoderDecoderSettings
+from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings
 from unrolled.nn.embedding import Embedding, tie
 
 
-class EncoderDecoder(nn.Module):
-    """An encoder and a decoder. Ids are time first; a target stands between bos and eos.
+class ReaderWriter(nn.Module):
+    """An encoder of anything and a decoder: what training and search see of every model that writes.
+
+    A source is ``(inputs, lengths)`` as the encoder takes them, time first; a target stands between bos and
+    eos.
+    """
+
+    settings: DecoderSettings
+    encoder: nn.Module
+    decoder: Decoder
+
+    def forward(
+        self,
+        source: Shaped[Tensor, "source batch *features"],
+        source_lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "target batch"],
+    ) -> tuple[Float[Tensor, ""], int]:
+        """The loss of predicting ``target``: in nats, summed, and over how many tokens.
+
+        What the settings add to it (label smoothing and the like) counts while training alone.
+        """
+        return self.decoder.loss(self.encoder(source, source_lengths), target)
+
+    def forced(
+        self,
+        source: Shaped[Tensor, "source batch *features"],
+        source_lengths: Int[Tensor, " batch"],
+        target: Int[Tensor, "target batch"],
+        *,
+        attention: bool = False,
+    ) -> Forced:
+        """How probable given targets are, token by token, and what each token looked at if asked."""
+        return self.decoder.forced(self.encoder(source, source_lengths), target, attention=attention)
+
+    # unrolled.decoding.Decoder
+
+    def start(
+        self, source: tuple[Shaped[Tensor, "source batch *features"], Int[Tensor, " batch"]]
+    ) -> DecoderState:
+        """Read ``(inputs, lengths)``, once."""
+        encoded: Encoded = self.encoder(*source)
+        return self.decoder.start(encoded)
+
+    def step(
+        self, state: DecoderState, tokens: Int[Tensor, " rows"]
+    ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
+        return self.decoder.step(state, tokens)
+
+    def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
+        return self.decoder.select(state, rows)
+
+
+class EncoderDecoder(ReaderWriter):
+    """An encoder of ids and a decoder.
 
     Args:
         source_size, target_size: entries of the two vocabularies.
@@ -22,6 +74,8 @@ class EncoderDecoder(nn.Module):
     Raises:
         UserError: settings that do not fit one another.
     """
+
+    encoder: Encoder
 
     def __init__(
         self, settings: EncoderDecoderSettings, source_size: int, target_size: int, *, padding: int = 0
@@ -47,41 +101,3 @@ class EncoderDecoder(nn.Module):
                     ' need one vocabulary (shared = true in [text]), or tie = "target"'
                 )
             tie(self.decoder.embedding, embedding)
-
-    def forward(
-        self,
-        source: Int[Tensor, "source batch"],
-        source_lengths: Int[Tensor, " batch"],
-        target: Int[Tensor, "target batch"],
-    ) -> tuple[Float[Tensor, ""], int]:
-        """The loss of predicting ``target``: in nats, summed, and over how many tokens.
-
-        Label smoothing counts while training alone.
-        """
-        return self.decoder.loss(self.encoder(source, source_lengths), target)
-
-    def forced(
-        self,
-        source: Int[Tensor, "source batch"],
-        source_lengths: Int[Tensor, " batch"],
-        target: Int[Tensor, "target batch"],
-        *,
-        attention: bool = False,
-    ) -> Forced:
-        """How probable given targets are, token by token, and what each token looked at if asked."""
-        return self.decoder.forced(self.encoder(source, source_lengths), target, attention=attention)
-
-    # unrolled.decoding.Decoder
-
-    def start(self, source: tuple[Int[Tensor, "source batch"], Int[Tensor, " batch"]]) -> DecoderState:
-        """Read ``(ids, lengths)``, once."""
-        encoded: Encoded = self.encoder(*source)
-        return self.decoder.start(encoded)
-
-    def step(
-        self, state: DecoderState, tokens: Int[Tensor, " rows"]
-    ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
-        return self.decoder.step(state, tokens)
-
-    def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
-        return self.decoder.select(state, rows)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import TypeVar
 
 from numpy.typing import NDArray
-
-from unrolled import text
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -39,7 +37,7 @@ def chunks(stream: Iterable[T]) -> Iterator[list[T]]:
         yield chunk
 
 
-def alike(*sides: Sequence[text.Ids]) -> Iterator[list[int]]:
+def alike(*sides: Sequence[Sized]) -> Iterator[list[int]]:
     """Rows to run together, of about the same length; those empty on the first side are left out."""
     order = sorted(
         (row for row, ids in enumerate(sides[0]) if len(ids)),

@@ -4,10 +4,10 @@ from unrolled.text.batches import Padded, pad, plan
 from unrolled.text.conll import TaggedSentence, read_columns, read_conllu
 from unrolled.text.corpus import Record, read_lines
 from unrolled.text.detokenize import detokenize
-from unrolled.text.parallel import ParallelCorpus, Segment, read_segments, write_segments
+from unrolled.text.parallel import PairedCorpus, ParallelCorpus, Segment, read_segments, write_segments
 from unrolled.text.parts import PartedCorpus
 from unrolled.text.plain import PlainCorpus
-from unrolled.text.prepare import Prepared, encode_records, train_tokenizers
+from unrolled.text.prepare import FieldEncoder, Prepared, encode_records, train_tokenizers
 from unrolled.text.settings import (
     BatchSettings,
     ParallelData,
@@ -24,9 +24,11 @@ from unrolled.text.vocabulary import Vocabulary
 
 __all__ = [
     "BatchSettings",
+    "FieldEncoder",
     "IdStore",
     "Ids",
     "Padded",
+    "PairedCorpus",
     "ParallelCorpus",
     "ParallelData",
     "ParallelText",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from unrolled.errors import UserError
 from unrolled.text.corpus import Record, read_parallel, read_table
 from unrolled.text.parts import Part, PartedCorpus
-from unrolled.text.settings import ParallelData
+from unrolled.text.settings import ParallelData, Parted
 
 
 class Segment(NamedTuple):
@@ -22,15 +23,21 @@ class Segment(NamedTuple):
     line: int
 
 
-class ParallelCorpus(PartedCorpus[Record, ParallelData]):
-    """Pairs of texts by part: records of fields (source, target)."""
+D = TypeVar("D", bound=Parted)
 
-    noun = "pairs"
+
+class PairedCorpus(PartedCorpus[Record, D]):
+    """Records of two fields by part: what is read, and what is to be written."""
+
+    @property
+    @abstractmethod
+    def grouped(self) -> bool:
+        """Whether examples to evaluate on with the same first field are one segment."""
 
     def segments(self, part: Part) -> list[Segment]:
-        """A part to evaluate on: one segment a pair, or one a distinct source if ``group_references``."""
+        """A part to evaluate on: one segment an example, or one a distinct source where :attr:`grouped`."""
         records = self.read(part)
-        if not self.data.group_references:
+        if not self.grouped:
             return [
                 Segment(record.fields[0], [record.fields[1]], record.path, record.line) for record in records
             ]
@@ -40,6 +47,16 @@ class ParallelCorpus(PartedCorpus[Record, ParallelData]):
             if target not in segment.references:
                 segment.references.append(target)
         return list(grouped.values())
+
+
+class ParallelCorpus(PairedCorpus[ParallelData]):
+    """Pairs of texts by part: records of fields (source, target)."""
+
+    noun = "pairs"
+
+    @property
+    def grouped(self) -> bool:
+        return self.data.group_references
 
     def key(self, example: Record) -> str:
         return example.fields[("source", "target").index(self.data.split_by)]

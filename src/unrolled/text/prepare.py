@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -45,6 +46,16 @@ class Prepared:
         return f"{self.kept:,} {self.noun}; {left_out}"
 
 
+class FieldEncoder(Protocol):
+    """What turns one field of a record into ids: a tokenizer, or a table of names."""
+
+    @property
+    def size(self) -> int:
+        """How many ids there are."""
+
+    def encode_many(self, lines: Sequence[str]) -> Sequence[Ids]: ...
+
+
 def train_tokenizers(
     read: Callable[[], Iterable[Record]], settings: ParallelText
 ) -> tuple[Tokenizer, Tokenizer]:
@@ -65,11 +76,12 @@ def train_tokenizers(
 
 def encode_records(
     records: Iterable[Record],
-    tokenizers: Sequence[Tokenizer],
+    tokenizers: Sequence[FieldEncoder],
     paths: Sequence[str | Path],
     *,
     max_length: int | None = None,
     end: int | None = None,
+    noun: str = "pairs",
     progress: Callable[[int], None] | None = None,
 ) -> Prepared:
     """Tokenise records and write one id store a field, row by row in step.
@@ -79,12 +91,13 @@ def encode_records(
         max_length: for training: records with more tokens than this in a field, or none in one, are left out
             and counted. ``None``: every record is kept.
         end: an id to write after each row (eos), so that the store's ids are a stream of ended lines.
+        noun: what the records are called in a complaint.
         progress: called with the number of records read so far.
 
     Raises:
         UserError: records were read but all of them left out.
     """
-    result = Prepared()
+    result = Prepared(noun=noun)
     with ExitStack() as stack:
         writers = [
             stack.enter_context(StoreWriter(path, tokenizer.size))
@@ -93,11 +106,11 @@ def encode_records(
         done = 0
         for chunk in _chunks(records):
             fields = zip(*(record.fields for record in chunk), strict=True)
-            sides = [
+            sides: list[Sequence[Ids]] = [
                 tokenizer.encode_many(field) for tokenizer, field in zip(tokenizers, fields, strict=True)
             ]
             if max_length is not None:
-                sides = _filter(chunk, sides, max_length, result)
+                sides = [*_filter(chunk, sides, max_length, result)]
             if end is not None:
                 sides = [[np.append(row, np.int32(end)) for row in side] for side in sides]
             result.kept += len(sides[0])
@@ -107,7 +120,7 @@ def encode_records(
             if progress is not None:
                 progress(done)
         if result.left_out and not result.kept:
-            raise UserError(f"no pair is left to train on: {result}; raise data.max_length?")
+            raise UserError(f"no {noun.rstrip('s')} is left to train on: {result}; raise data.max_length?")
     return result
 
 
