@@ -14,7 +14,7 @@ def test_every_named_task_is_found_and_says_what_it_is() -> None:
     for name in tasks.names():
         task = tasks.find(name)
         assert task.name == name
-        assert all(getattr(task, about) for about in ("shape", "verb", "selection", "predictor_type"))
+        assert all(getattr(task, about) for about in ("shape", "verb", "predictor_type"))
         assert {"data", "model"} <= set(task.Sections.model_fields)
 
 

@@ -23,7 +23,8 @@ class TranslationMetrics(BaseModel):
 
     report: list[TranslationMetric] = Field(
         default=["bleu", "chrf"],
-        description="bleu, chrf; word_error_rate and phoneme_error_rate for pronunciations; token_error_rate",
+        description="the first chooses the best weights unless training.selection says otherwise:"
+        " bleu, chrf; word_error_rate and phoneme_error_rate for pronunciations; token_error_rate",
         min_length=1,
     )
     tokenize: Tokenization = Field(

@@ -111,7 +111,7 @@ class Task(ABC):
     verb: ClassVar[str]
     """The command that uses a trained run: ``unrolled <verb> RUN``."""
     Sections: ClassVar[type[Sections]]
-    selection: ClassVar[str]
+    selection: str
     """The dev score that chooses the best weights when the recipe names none."""
     predictor_type: ClassVar[type[Predictor]]
 

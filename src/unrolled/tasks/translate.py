@@ -105,7 +105,6 @@ class Translate(writing.WritingTask[text.Ids]):
     shape = "many to many, of unequal length"
     verb = "translate"
     Sections = TranslateSections
-    selection = "bleu"
     predictor_type = Translator
     sides = ("source", "target")
     tables = ("embeddings", "target_embeddings")
@@ -117,6 +116,7 @@ class Translate(writing.WritingTask[text.Ids]):
     ) -> None:
         super().__init__(sections, folder)
         self.source, self.target = source, target
+        self.selection = sections.metrics.report[0]
 
     @classmethod
     def open(cls, sections: TranslateSections, folder: Path) -> Translate:
