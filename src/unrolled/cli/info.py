@@ -55,7 +55,6 @@ def describe_machine(device: str, threads: int | None) -> dict[str, Any]:
     from unrolled.runs.device import use_threads
 
     threads_used = use_threads(threads)
-    kernels.load()  # with torch in the process, so that the OpenMP runtime they share is known
     return {
         "unrolled": __version__,
         "python": platform.python_version(),

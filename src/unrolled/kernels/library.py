@@ -37,15 +37,14 @@ def _open() -> tuple[ctypes.CDLL | None, str | None]:
 
 
 def load() -> ctypes.CDLL | None:
-    """The native library, or None. It shares the threads of the OpenMP runtime that is in the process."""
-    library, _ = _open()
-    if library is not None:
-        _share_threads(library)
-    return library
+    """The native library, or None."""
+    return _open()[0]
 
 
 def function(name: str, *argument_types: Any, result: Any = None) -> Any:
-    """A function of the native library, its C types declared.
+    """A function of the native library, its C types declared; to be looked up once, for that is slow.
+
+    It runs on the threads of the OpenMP runtime that is in the process by then.
 
     Raises:
         RunError: there is no library, or it is older than the package.
@@ -53,6 +52,7 @@ def function(name: str, *argument_types: Any, result: Any = None) -> Any:
     library = load()
     if library is None:
         raise RunError(f"native kernels: {_open()[1]}")
+    _share_threads(library)
     try:
         found = library[name]
     except AttributeError:
