@@ -16,7 +16,7 @@ import torch
 
 from unrolled.cli.main import main
 from unrolled.errors import UserError
-from unrolled.metrics import bleu
+from unrolled.metrics import accuracy, bleu
 from unrolled.tasks import Example
 
 
@@ -31,6 +31,14 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         return {"text": self.text, "score": self.score}
+
+    @property
+    def words(self) -> list[str]:
+        return self.source_tokens
+
+    @property
+    def tags(self) -> list[str]:
+        return self.tokens
 
     @property
     def attention(self) -> torch.Tensor:
@@ -72,6 +80,9 @@ class OneSided(Capitals):
         (self.runs[0] / "options.json").write_text(json.dumps(options))
         return (Answer(f"{prompt} {number}") for number in range(samples))
 
+    def tag_columns(self, lines: Iterable[str], path: str, *, conllu: bool) -> Iterator[str]:
+        return (f"{line} {'conllu' if conllu else 'columns'}" for line in lines)
+
 
 @pytest.fixture
 def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
@@ -104,6 +115,11 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
             ]
         return {"bleu": found}
 
+    def evaluate_labels(models: Sequence[Any], split: str, **options: Any) -> dict[str, Any]:
+        found = accuracy(["a", "b", "b"], ["a", "a", "b"])
+        found.details["confusion"] = {"labels": ["a", "b"], "counts": [[1, 1], [0, 1]]}
+        return {"accuracy": found}
+
     def make(verb: str = "translate", name: str = "run", shows: bool = False) -> Path:
         folder = tmp_path / name
         folder.mkdir()
@@ -113,7 +129,7 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
             verb=verb,
             shape="many to many",
             folder=folder,
-            evaluate=evaluate,
+            evaluate=evaluate_labels if verb == "classify" else evaluate,
             shows=shows,
         )
         made[str(folder)] = task

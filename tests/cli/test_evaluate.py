@@ -42,6 +42,16 @@ def test_by_length(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").stat().st_size > 1000
 
 
+def test_confusion(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    told = unrolled("evaluate", fake_run("classify"), "--confusion", tmp_path / "a.svg")
+    assert told.code == 0
+    assert (tmp_path / "a.svg").stat().st_size > 1000
+    told = unrolled("evaluate", fake_run(name="other"), "--confusion", tmp_path / "b.svg")
+    assert told.code == 2
+    assert "no labels that could be confused" in told.err
+
+
 def test_an_ensembles_scores_are_not_kept_as_the_runs_own(unrolled: Run, fake_run: Make) -> None:
     run = fake_run()
     assert unrolled("evaluate", run, "--with", fake_run(name="other")).code == 0

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unrolled.errors import UserError
-from unrolled.metrics import accuracy, confusion, macro_f1, token_accuracy
+from unrolled.metrics import accuracy, confusion, confusion_table, macro_f1, token_accuracy
 
 GOLD = ["a", "a", "a", "b", "b", "c"]
 PREDICTED = ["a", "a", "b", "b", "c", "a"]
@@ -58,3 +58,8 @@ def test_what_cannot_be_scored_is_named(metric):
         metric([], [])
     with pytest.raises(UserError, match="1 predictions but 2 gold labels"):
         metric(["a"], ["a", "b"])
+
+
+def test_the_confusion_table_is_plain_data():
+    table = confusion_table(["a", "b", "b"], ["a", "a", "b"])
+    assert table == {"labels": ["a", "b"], "counts": [[1, 1], [0, 1]]}

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unrolled.errors import UserError
-from unrolled.text.conll import read_columns, read_conllu
+from unrolled.text.conll import Columns, blocks, read_columns, read_conllu
 
 
 def test_columns(tmp_path):
@@ -22,7 +22,13 @@ def test_columns(tmp_path):
 def test_a_line_without_a_tag(tmp_path):
     path = tmp_path / "f"
     path.write_text("a O\nb\n")
-    with pytest.raises(UserError, match="f:2: column 2 is wanted, but this line has 1"):
+    with pytest.raises(UserError, match=r"f:2: 2 columns, as in the lines before it, are wanted, .* has 1"):
+        list(read_columns(path))
+    path.write_text("a DT O\nb DT\n")
+    with pytest.raises(UserError, match="f:2: 3 columns"):  # else a part of speech would be taken for a tag
+        list(read_columns(path))
+    path.write_text("a\n")
+    with pytest.raises(UserError, match="f:1: column 2 is wanted, but this line has 1"):
         list(read_columns(path))
 
 
@@ -58,6 +64,27 @@ def test_conllu(tmp_path):
     path.write_text("1\tdo\tdo\n")
     with pytest.raises(UserError, match=r"f\.conllu:1: 10 columns .* this line has 3"):
         next(read_conllu(path))
+
+
+def test_tags_are_written_beside_the_words_or_in_their_column():
+    block = [(1, "-DOCSTART- -X- O"), (2, "EU NNP O"), (3, "a\tDT\tO")]
+    columns = Columns(word=1, tag=1)
+    assert columns.words(block, "f") == ["EU", "a"]
+    assert list(columns.tagged(block, ["X", "Y"])) == ["-DOCSTART- -X- O", "EU NNP O X", "a\tDT\tO\tY"]
+    conllu = ["# text", "1-2\tdon't" + "\t_" * 8, "1\tdo" + "\t_" * 8, "2\tn't" + "\t_" * 8]
+    block = list(enumerate(conllu, 1))
+    columns = Columns.of_conllu("upos")
+    assert columns.words(block, "f") == ["do", "n't"]
+    tagged = list(columns.tagged(block, ["AUX", "PART"]))
+    assert tagged[:2] == conllu[:2]
+    assert tagged[2:] == [
+        "1\tdo\t_\tAUX" + "\t_" * 6,
+        "2\tn't\t_\tPART" + "\t_" * 6,
+    ]
+
+
+def test_blocks_know_their_lines():
+    assert list(blocks(["", "a", "b", " ", "", "c"])) == [[(2, "a"), (3, "b")], [(6, "c")]]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import itertools
 import pytest
 
 from unrolled.errors import UserError
-from unrolled.text.parallel import ParallelCorpus, Segment, read_segments, write_segments
+from unrolled.text.parallel import ParallelCorpus, Segment
+from unrolled.text.parts import read_part, write_part
 from unrolled.text.settings import ParallelData
 
 
@@ -100,10 +101,10 @@ def test_tatoeba_by_its_english_side(data):
 
 def test_segments_are_kept_beside_a_run(corpus, tmp_path):
     segments = [Segment("a\u2028b é", ["c", "d"], "f", 1), Segment("", [""], "f", 2)]
-    write_segments(tmp_path / "dev.jsonl", segments)
-    assert read_segments(tmp_path / "dev.jsonl", "dev") == segments
+    write_part(tmp_path / "dev.jsonl", segments)
+    assert read_part(tmp_path / "dev.jsonl", "dev", Segment) == segments
     with pytest.raises(UserError, match=r"no test part \(it has: dev\)"):
-        read_segments(tmp_path / "test.jsonl", "test")
+        read_part(tmp_path / "test.jsonl", "test", Segment)
     (tmp_path / "dev.jsonl").write_text('["a", ["b"')
     with pytest.raises(UserError, match="damaged"):
-        read_segments(tmp_path / "dev.jsonl", "dev")
+        read_part(tmp_path / "dev.jsonl", "dev", Segment)

@@ -20,8 +20,8 @@ def classify(
 ) -> None:
     """Name the class of each line.
 
-    Sort texts into the classes the run was trained on: one line in, one class out.
-    With --json, all probabilities.
+    Sort texts into the classes the run was trained on: one line in, one class out, or several where texts may
+    have several. With --json, the probability of every class.
 
     [bold]Example:[/bold]  unrolled classify runs/sentiment reviews.txt
     """

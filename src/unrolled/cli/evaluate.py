@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,8 +11,10 @@ from unrolled.cli.by_length import ByLengthOption, PlotOption, check_plot, draw_
 from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, RunArgument, SplitOption, WithOption, given, open_run, to_json
 from unrolled.cli.show import show_scores, show_table
+from unrolled.errors import UserError
 
 if TYPE_CHECKING:
+    from unrolled.metrics import Score
     from unrolled.tasks import Example
 
 app = typer.Typer(add_completion=False)
@@ -24,6 +27,10 @@ def evaluate(
     split: SplitOption = "test",
     by_length: ByLengthOption = False,
     plot: PlotOption = None,
+    confusion: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.png", help="Draw which label was taken for which (.png or .svg)."),
+    ] = None,
     others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -35,6 +42,7 @@ def evaluate(
     ·  unrolled evaluate runs/fr-en --split dev --by-length --plot by-length.png
     """
     check_plot(plot)
+    check_plot(confusion)
     predictor = open_run(run, settings(ctx), others=others)
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
@@ -59,6 +67,9 @@ def evaluate(
             _show_example(example)
     if plot is not None:
         draw_by_length({score.name: score for score in scores.values()}, plot)
+    if confusion is not None:
+        _draw_confusion(scores, confusion)
+        typer.echo(f"wrote {confusion}", err=True)
 
 
 def _show_example(example: Example) -> None:
@@ -67,3 +78,12 @@ def _show_example(example: Example) -> None:
     ]
     given = [["given", text, f"{score:.3f}"] for text, score in example.given]
     show_table(["", example.text, "score"], answers + given)
+
+
+def _draw_confusion(scores: dict[str, Score], path: Path) -> None:
+    from unrolled.drawing import draw_confusion
+
+    tables = [score.details["confusion"] for score in scores.values() if "confusion" in score.details]
+    if not tables:
+        raise UserError("this task has no labels that could be confused: leave --confusion out")
+    draw_confusion(tables[0]["counts"], tables[0]["labels"], path)

@@ -1,13 +1,31 @@
-"""``unrolled tag``: tag each word of each line."""
+"""``unrolled tag``: tag each word of each sentence."""
 
 from __future__ import annotations
+
+from enum import StrEnum
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from unrolled.cli.everywhere import settings
+from unrolled.cli.lines import chunks, print_line
 from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, open_run
+from unrolled.errors import UserError
+
+if TYPE_CHECKING:
+    from unrolled.tasks.tag import TagPredictor
 
 app = typer.Typer(add_completion=False)
+
+
+class Form(StrEnum):
+    """What the input is."""
+
+    auto = "auto"
+    text = "text"
+    columns = "columns"
+    conllu = "conllu"
 
 
 @app.command()
@@ -15,15 +33,40 @@ def tag(
     ctx: typer.Context,
     run: RunArgument,
     file: FileArgument = "-",
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--format",
+            help="text: a sentence a line, words separated by spaces; columns: a word a line, a blank line"
+            " between sentences; auto: CoNLL-U by the ending .conllu, else text.",
+        ),
+    ] = Form.auto,
     others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Tag each word of each line.
+    """Tag each word of each sentence; what comes out is columns, a word and its tag a line.
 
-    Tag each word of lines whose words are separated by spaces: one line in, one line of tags out.
+    Of columns every line comes back with the tag as one more column (of CoNLL-U: in the tag's own).
 
-    [bold]Example:[/bold]  unrolled tag runs/names sentences.txt
+    [bold]Examples:[/bold]  unrolled tag runs/names sentences.txt
+    ·  unrolled tag runs/upos new.conllu > tagged.conllu
     """
-    predictor = open_run(run, settings(ctx), verb="tag", others=others)
-    for _ in answer(predictor, file, {}, as_json=json):
-        pass
+    if form is Form.auto:
+        form = Form.conllu if file.lower().endswith(".conllu") else Form.text
+    if json and form is not Form.text:
+        raise UserError("--json needs text, a sentence a line: columns come back as columns")
+    predictor = cast("TagPredictor", open_run(run, settings(ctx), verb="tag", others=others))
+    if json:
+        for _ in answer(predictor, file, {}, as_json=True):
+            pass
+        return
+    if form is not Form.text:
+        lines = chain.from_iterable(chunks(file))
+        for line in predictor.tag_columns(lines, file, conllu=form is Form.conllu):
+            print_line(line)
+        return
+    for sentences in chunks(file):
+        for found in predictor.predict(sentences):
+            for word, name in zip(found.words, found.tags, strict=True):
+                print_line(f"{word}\t{name}")
+            print_line("")

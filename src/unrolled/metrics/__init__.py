@@ -2,8 +2,9 @@
 
 from unrolled.metrics.bleu import Bleu, bleu
 from unrolled.metrics.by_length import Bucket, by_length
+from unrolled.metrics.calibration import calibration_error
 from unrolled.metrics.chrf import chrf
-from unrolled.metrics.classification import accuracy, confusion, macro_f1, token_accuracy
+from unrolled.metrics.classification import accuracy, confusion, confusion_table, macro_f1, token_accuracy
 from unrolled.metrics.edit_distance import (
     edit_distance,
     phoneme_error_rate,
@@ -26,9 +27,11 @@ __all__ = [
     "bits_per_character",
     "bleu",
     "by_length",
+    "calibration_error",
     "chrf",
     "compare",
     "confusion",
+    "confusion_table",
     "edit_distance",
     "macro_f1",
     "perplexity",

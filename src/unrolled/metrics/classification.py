@@ -105,6 +105,12 @@ def confusion(
     return matrix, names
 
 
+def confusion_table(predicted: Sequence[Any], gold: Sequence[Any]) -> dict[str, Any]:
+    """:func:`confusion` as plain data, for a score's details."""
+    counts, names = confusion(predicted, gold)
+    return {"labels": [str(name) for name in names], "counts": counts.tolist()}
+
+
 def _rate(name: str, tally: Tally, part: str, whole: str) -> Score:
     first, second = tally.total()
     return Score(

@@ -1,15 +1,20 @@
 """Tensors to tensors: what reads, what writes, and what does both."""
 
 from unrolled.models.bridge import Bridge
+from unrolled.models.classifier import Classifier
 from unrolled.models.decoder import Decoder, DecoderState, Forced, Run
 from unrolled.models.encoder import Encoded, Encoder
 from unrolled.models.encoder_decoder import EncoderDecoder, ReaderWriter
 from unrolled.models.ensemble import Ensemble, EnsembleState, average
+from unrolled.models.reader_settings import ClassifierSettings, TaggerSettings
 from unrolled.models.readout import Readout
 from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings, TableSettings
+from unrolled.models.tagger import Sentences, Tagger, tag
 
 __all__ = [
     "Bridge",
+    "Classifier",
+    "ClassifierSettings",
     "Decoder",
     "DecoderSettings",
     "DecoderState",
@@ -23,6 +28,10 @@ __all__ = [
     "ReaderWriter",
     "Readout",
     "Run",
+    "Sentences",
     "TableSettings",
+    "Tagger",
+    "TaggerSettings",
     "average",
+    "tag",
 ]

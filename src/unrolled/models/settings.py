@@ -98,15 +98,7 @@ class DecoderSettings(TableSettings):
             )
         if self.tie == "target" and not self.target_tuned:
             raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
-        # A mistyped cell or option is found here, before any data is read.
-        import torch
-
-        from unrolled.nn.register import cell
-
-        with torch.random.fork_rng(devices=[]):
-            made = cell(self.cell, 1, 1, **self.cell_options)
-        if self.recurrent_dropout and not made.accepts_mask:
-            raise ValueError(f"recurrent_dropout: the cell {self.cell!r} takes no dropout mask; set it to 0")
+        check_cell(self.cell, self.cell_options, mask=self.recurrent_dropout > 0)
         return self
 
     @property
@@ -155,3 +147,22 @@ class EncoderDecoderSettings(DecoderSettings):
         if self.encoder_size is not None:
             return self.encoder_size
         return self.hidden_size // 2 if self.bidirectional else self.hidden_size
+
+
+def check_cell(name: str, options: dict[str, Any], *, mask: bool = False, weight_drop: bool = False) -> None:
+    """Find a mistyped cell or option, or dropout that the cell cannot have, before any data is read.
+
+    Raises:
+        UserError: there is no such cell or option.
+        ValueError: the cell takes no mask on its state, or has no recurrent matrix.
+    """
+    import torch
+
+    from unrolled.nn.register import cell
+
+    with torch.random.fork_rng(devices=[]):
+        made = cell(name, 1, 1, **options)
+    if mask and not made.accepts_mask:
+        raise ValueError(f"recurrent_dropout: the cell {name!r} takes no dropout mask; set it to 0")
+    if weight_drop and "recurrent_weight" not in dict(made.named_parameters()):
+        raise ValueError(f"weight_drop: the cell {name!r} has no recurrent_weight; set it to 0")

@@ -15,16 +15,20 @@ from unrolled.nn.attention import (
 )
 from unrolled.nn.attentive import Bahdanau, Luong
 from unrolled.nn.cells import Cell, State
+from unrolled.nn.characters import CharacterEmbedding
 from unrolled.nn.conversion import from_torch, to_torch
+from unrolled.nn.crf import CRF
 from unrolled.nn.embedding import Embedding, tie
 from unrolled.nn.layers import GRU, LSTM, RNN, Recurrent
 from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+from unrolled.nn.pooling import Pooling
 from unrolled.nn.register import cell, cell_names, register_cell
 from unrolled.nn.result import Unrolled
 from unrolled.nn.unroll import unroll
 from unrolled.nn.watch import Passage, watching
 
 __all__ = [
+    "CRF",
     "GRU",
     "LSTM",
     "RNN",
@@ -33,11 +37,13 @@ __all__ = [
     "AttentionMemory",
     "Bahdanau",
     "Cell",
+    "CharacterEmbedding",
     "DotAttention",
     "Embedding",
     "GeneralAttention",
     "Luong",
     "Passage",
+    "Pooling",
     "Recurrent",
     "State",
     "Unrolled",

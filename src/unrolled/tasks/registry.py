@@ -8,6 +8,8 @@ from unrolled.errors import UserError, nearest
 from unrolled.tasks.task import Task
 
 _MODULES = {
+    "classify": "unrolled.tasks.classify",
+    "tag": "unrolled.tasks.tag",
     "translate": "unrolled.tasks.translate",
 }
 """Recipe name → module; imported when asked for, so that a command pays for one task alone."""

@@ -8,12 +8,15 @@ the command line know tasks only through this page, so a new job is one new modu
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
+
+from unrolled.errors import UserError
+from unrolled.metrics.by_length import by_length
 
 if TYPE_CHECKING:
     import torch
@@ -161,6 +164,10 @@ class Task(ABC):
     def loss(self, model: nn.Module, batch: Any, carried: Carried = None) -> Loss:
         """The batch's loss under the model; ``carried`` is what the batch before it left."""
 
+    def finish(self, model: nn.Module) -> bool:
+        """Complete the best weights from dev (a classifier's temperature); whether any of them changed."""
+        return False
+
     # Use.
 
     @abstractmethod
@@ -185,3 +192,19 @@ class Task(ABC):
         Raises:
             UserError: files this task cannot read, and what it expects.
         """
+
+
+def no_options(name: str, options: Mapping[str, Any]) -> None:
+    """Refuse options, where a task has none.
+
+    Raises:
+        UserError: there are some; the first is named.
+    """
+    for option in options:
+        raise UserError(f"{name} has no option {option!r}")
+
+
+def add_by_length(scores: Mapping[str, Score], lengths: Sequence[int]) -> None:
+    """Split every score by the lengths of its segments, into its details."""
+    for score in scores.values():
+        score.details["by_length"] = [each.as_dict() for each in by_length(score, lengths)]

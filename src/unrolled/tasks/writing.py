@@ -280,7 +280,7 @@ class WritingTask(base.Task, Generic[S]):
         corpus = cls.corpus(sections, folder, progress)
         for part in corpus.parts():
             if part != "train":
-                text.write_segments(cache / f"{part}.jsonl", corpus.segments(part))
+                text.write_part(cache / f"{part}.jsonl", corpus.segments(part))
         paths = cls.tokenizer_files(folder)
         if not all(path.exists() for path in paths):
             progress("learning the vocabularies", 0.0)
@@ -354,8 +354,7 @@ class WritingTask(base.Task, Generic[S]):
         )
         if by_length:
             lengths = [len(source) for source in sources]
-            for score in scores.values():
-                score.details["by_length"] = [each.as_dict() for each in metrics.by_length(score, lengths)]
+            base.add_by_length(scores, lengths)
         return scores
 
     def segments(self, split: str) -> list[text.Segment]:
@@ -364,4 +363,4 @@ class WritingTask(base.Task, Generic[S]):
         Raises:
             UserError: the recipe's data has no such split.
         """
-        return text.read_segments(self.folder / "cache" / f"{split}.jsonl", split)
+        return text.read_part(self.folder / "cache" / f"{split}.jsonl", split, text.Segment)

@@ -1,11 +1,14 @@
 """Strings ↔ ids, in NumPy: corpora, tokenizers, id stores, batches, vector files. Torch-free."""
 
+from unrolled.text.archive import archive_of
 from unrolled.text.batches import Padded, pad, plan
-from unrolled.text.conll import TaggedSentence, read_columns, read_conllu
+from unrolled.text.conll import TaggedSentence, blocks, read_columns, read_conllu
 from unrolled.text.corpus import Record, read_lines
 from unrolled.text.detokenize import detokenize
-from unrolled.text.parallel import PairedCorpus, ParallelCorpus, Segment, read_segments, write_segments
-from unrolled.text.parts import PartedCorpus
+from unrolled.text.label_settings import LabelBatchSettings, LabelledData, TaggedData, TaggedText
+from unrolled.text.labelled import LabelledCorpus, LabelledText, class_weights
+from unrolled.text.parallel import PairedCorpus, ParallelCorpus, Segment
+from unrolled.text.parts import PartedCorpus, read_part, write_part
 from unrolled.text.plain import PlainCorpus
 from unrolled.text.prepare import FieldEncoder, Prepared, encode_records, train_tokenizers
 from unrolled.text.settings import (
@@ -19,14 +22,20 @@ from unrolled.text.settings import (
 )
 from unrolled.text.store import IdStore, StoreWriter
 from unrolled.text.streams import Window, Windows, stream_windows
+from unrolled.text.tagged import Forms, TaggedCorpus, columns
 from unrolled.text.tokenizer import Ids, Tokenizer
 from unrolled.text.vocabulary import Vocabulary
 
 __all__ = [
     "BatchSettings",
     "FieldEncoder",
+    "Forms",
     "IdStore",
     "Ids",
+    "LabelBatchSettings",
+    "LabelledCorpus",
+    "LabelledData",
+    "LabelledText",
     "Padded",
     "PairedCorpus",
     "ParallelCorpus",
@@ -41,12 +50,19 @@ __all__ = [
     "Segment",
     "StoreWriter",
     "StreamSettings",
+    "TaggedCorpus",
+    "TaggedData",
     "TaggedSentence",
+    "TaggedText",
     "Tokenizer",
     "TokenizerSettings",
     "Vocabulary",
     "Window",
     "Windows",
+    "archive_of",
+    "blocks",
+    "class_weights",
+    "columns",
     "detokenize",
     "encode_records",
     "pad",
@@ -54,8 +70,8 @@ __all__ = [
     "read_columns",
     "read_conllu",
     "read_lines",
-    "read_segments",
+    "read_part",
     "stream_windows",
     "train_tokenizers",
-    "write_segments",
+    "write_part",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ DOCUMENT = "-DOCSTART-"
 
 CONLLU_COLUMNS = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
 
+Block = list[tuple[int, str]]
+"""Lines that stand together and their numbers, from 1."""
+
 
 class TaggedSentence(NamedTuple):
     """Words and their tags, and where the sentence begins (``line`` counts from 1)."""
@@ -24,77 +28,135 @@ class TaggedSentence(NamedTuple):
     line: int
 
 
+@dataclass(frozen=True)
+class Columns:
+    """Which of a line's columns, separated by tabs if it holds one and else by spaces, hold word and tag.
+
+    Attributes:
+        word, tag: their numbers from 1; tag ``None``: the last.
+        total: how many columns a line must have, where that is known.
+        conllu: whether lines may also be comments, ranges of a split word (``1-2``), empty nodes (``1.1``).
+    """
+
+    word: int = 1
+    tag: int | None = None
+    total: int | None = None
+    conllu: bool = False
+
+    @classmethod
+    def of_conllu(cls, tag: str = "upos") -> Columns:
+        """CoNLL-U's, with one of its columns as tag (https://universaldependencies.org/format.html).
+
+        Raises:
+            UserError: it has no such column.
+        """
+        if tag not in CONLLU_COLUMNS:
+            raise UserError(f"CoNLL-U has no column {tag!r}; {nearest(tag, CONLLU_COLUMNS)}")
+        return cls(2, CONLLU_COLUMNS.index(tag) + 1, len(CONLLU_COLUMNS), conllu=True)
+
+    def cells(self, line: str, place: str) -> list[str] | None:
+        """A line's columns; ``None`` where it holds no word of a sentence.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        if self.conllu and line.startswith("#"):
+            return None
+        cells = line.split("\t") if "\t" in line or self.conllu else line.split()
+        if cells[0] == DOCUMENT:
+            return None
+        if self.total is not None and len(cells) != self.total:
+            separated = " separated by tabs" if self.conllu else ", as in the lines before it,"
+            raise UserError(
+                f"{place}: {self.total} columns{separated} are wanted, but this line has {len(cells)}"
+            )
+        wanted = max(self.word, self.tag or 1)
+        if len(cells) < wanted:
+            raise UserError(f"{place}: column {wanted} is wanted, but this line has {len(cells)}")
+        return None if self.conllu and not cells[0].isdigit() else cells
+
+    def words(self, block: Block, path: str | Path) -> list[str]:
+        """The words of a block.
+
+        Raises:
+            UserError: a column is missing.
+        """
+        rows = (self.cells(line, at(path, number)) for number, line in block)
+        return [cells[self.word - 1] for cells in rows if cells is not None]
+
+    def tagged(self, block: Block, tags: Iterable[str]) -> Iterator[str]:
+        """The lines of a block with tags for its words: in their column of CoNLL-U, else in one more."""
+        left = iter(tags)
+        for _, line in block:
+            cells = self.cells(line, "")
+            if cells is None:
+                yield line
+            elif self.conllu and self.tag is not None:
+                yield "\t".join([*cells[: self.tag - 1], next(left), *cells[self.tag :]])
+            else:
+                yield f"{line}{chr(9) if chr(9) in line else ' '}{next(left)}"
+
+
+def blocks(lines: Iterable[str]) -> Iterator[Block]:
+    """Lines between blank ones, streamed."""
+    block: Block = []
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            block.append((number, line))
+        elif block:
+            yield block
+            block = []
+    if block:
+        yield block
+
+
 def read_columns(
     path: str | Path, word: int = 1, tag: int | None = None, encoding: str = "utf-8"
 ) -> Iterator[TaggedSentence]:
     """CoNLL columns: a word a line, a blank line between sentences, ``-DOCSTART-`` lines skipped.
 
-    Columns are separated by tabs if the line holds one, else by spaces.
-
     Args:
-        word, tag: column numbers from 1; no tag: the last column.
+        word, tag: column numbers from 1; no tag: the last column, and every line has as many as the first.
 
     Raises:
         UserError: as :func:`unrolled.text.read_lines`; or a line lacks a column.
     """
-    wanted = max(word, tag or 2)
-    rows: list[tuple[str, str]] = []
-    start = 1
-    for number, line in enumerate(read_lines(path, encoding), 1):
-        cells = line.split("\t") if "\t" in line else line.split()
-        if not any(cells):
-            if rows:
-                yield _sentence(rows, path, start)
-                rows = []
-            continue
-        if cells[0] == DOCUMENT:
-            continue
-        if len(cells) < wanted:
-            raise UserError(f"{at(path, number)}: column {wanted} is wanted, but this line has {len(cells)}")
-        if not rows:
-            start = number
-        rows.append((cells[word - 1], cells[tag - 1 if tag else -1]))
-    if rows:
-        yield _sentence(rows, path, start)
+    columns = Columns(word, tag)
+    for block in blocks(read_lines(path, encoding)):
+        if columns.tag is None:
+            looked_at = Columns(word, max(2, word))
+            rows = (looked_at.cells(line, at(path, number)) for number, line in block)
+            first = next((cells for cells in rows if cells is not None), None)
+            if first is None:  # -DOCSTART- by itself
+                continue
+            columns = Columns(word, len(first), len(first))
+        yield from _sentence(block, columns, path)
+
+
+def is_conllu(path: str | Path) -> bool:
+    """Whether a file's ending says that it is CoNLL-U."""
+    return Path(path).suffix.lower() == ".conllu"
 
 
 def read_conllu(path: str | Path, tag: str = "upos") -> Iterator[TaggedSentence]:
     """CoNLL-U: syntactic words, with one of their columns as tag.
 
-    Ranges of a word that was split (``1-2``) and empty nodes (``1.1``) are skipped.
-    Source: https://universaldependencies.org/format.html
-
     Raises:
         UserError: as :func:`unrolled.text.read_lines`; or there is no such column, or a line has not ten.
     """
-    if tag not in CONLLU_COLUMNS:
-        raise UserError(f"CoNLL-U has no column {tag!r}; {nearest(tag, CONLLU_COLUMNS)}")
-    column = CONLLU_COLUMNS.index(tag)
-    rows: list[tuple[str, str]] = []
-    start = 1
-    for number, line in enumerate(read_lines(path), 1):
-        if not line.strip():
-            if rows:
-                yield _sentence(rows, path, start)
-                rows = []
-            continue
-        if line.startswith("#"):
-            continue
-        cells = line.split("\t")
-        if len(cells) != len(CONLLU_COLUMNS):
-            raise UserError(
-                f"{at(path, number)}: {len(CONLLU_COLUMNS)} columns separated by tabs are wanted,"
-                f" but this line has {len(cells)}"
-            )
-        if not cells[0].isdigit():
-            continue
-        if not rows:
-            start = number
-        rows.append((cells[1], cells[column]))
+    columns = Columns.of_conllu(tag)
+    for block in blocks(read_lines(path)):
+        yield from _sentence(block, columns, path)
+
+
+def _sentence(block: Block, columns: Columns, path: str | Path) -> Iterator[TaggedSentence]:
+    """The block's sentence, where it is one."""
+    assert columns.tag is not None
+    rows = []
+    for number, line in block:
+        cells = columns.cells(line, at(path, number))
+        if cells is not None:
+            rows.append((cells[columns.word - 1], cells[columns.tag - 1], number))
     if rows:
-        yield _sentence(rows, path, start)
-
-
-def _sentence(rows: list[tuple[str, str]], path: str | Path, line: int) -> TaggedSentence:
-    words, tags = zip(*rows, strict=True)
-    return TaggedSentence(words, tags, str(path), line)
+        words, tags, numbers = zip(*rows, strict=True)
+        yield TaggedSentence(words, tags, str(path), numbers[0])

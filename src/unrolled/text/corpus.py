@@ -126,21 +126,28 @@ def read_tsv(path: str | Path, columns: Sequence[int], encoding: str = "utf-8") 
 def read_jsonl(path: str | Path, keys: Sequence[str]) -> Iterator[Record]:
     """One JSON object a line; ``"translation.en"`` is the key ``en`` inside ``translation``.
 
-    Blank lines are skipped.
+    Raises:
+        UserError: as :func:`read_objects`; or a line lacks a key, or holds no text there.
+    """
+    for row, number in read_objects(path):
+        yield Record(tuple(pick(row, key, at(path, number)) for key in keys), str(path), number)
+
+
+def read_objects(path: str | Path) -> Iterator[tuple[Any, int]]:
+    """One JSON value a line, and which line; blank lines are skipped.
 
     Raises:
-        UserError: as :func:`read_lines`; or a line is no JSON object, lacks a key, or holds no text there.
+        UserError: as :func:`read_lines`; or a line is no JSON.
     """
     for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            yield json.loads(line), number
         except json.JSONDecodeError as error:
             raise UserError(
                 f"{at(path, number)}: not JSON ({error.msg} at position {error.pos + 1})"
             ) from None
-        yield Record(tuple(pick(row, key, at(path, number)) for key in keys), str(path), number)
 
 
 def pick(row: Any, key: str, place: str) -> str:

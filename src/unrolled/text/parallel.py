@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
-from unrolled.errors import UserError
 from unrolled.text.corpus import Record, read_parallel, read_table
 from unrolled.text.parts import Part, PartedCorpus
 from unrolled.text.settings import ParallelData, Parted
@@ -67,29 +64,3 @@ class ParallelCorpus(PairedCorpus[ParallelData]):
         columns, sides = self.data.columns, ("source", "target")
         named = self.read_named(origin, part, [str(column) for column in columns or sides])
         return named if named is not None else read_table(self.data.path(origin), columns, sides)
-
-
-def write_segments(path: Path, segments: Iterable[Segment]) -> None:
-    """Keep segments beside a run, one JSON array a line, so that they can be scored without the corpus."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for segment in segments:
-            file.write(json.dumps(segment, ensure_ascii=False) + "\n")
-
-
-def read_segments(path: Path, part: str) -> list[Segment]:
-    """Segments as :func:`write_segments` left them.
-
-    Raises:
-        UserError: the data had no such part, or the file is damaged.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        return [Segment(*json.loads(line)) for line in lines if line]
-    except FileNotFoundError:
-        kept = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-        raise UserError(
-            f"the run has no {part} part (it has: {', '.join(kept) or 'none'}); its recipe gave neither"
-            f" data.{part} nor data.{part}_size"
-        ) from None
-    except (ValueError, TypeError):
-        raise UserError(f"{path}: damaged; delete {path.parent} to prepare the data again") from None

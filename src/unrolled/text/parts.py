@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from unrolled.errors import UserError
@@ -103,3 +105,29 @@ class PartedCorpus(ABC, Generic[R, D]):
             if len(record.fields) != fields:
                 raise UserError(f"the source {name} holds no {self.noun}")
             yield record
+
+
+def write_part(path: Path, examples: Iterable[tuple[Any, ...]]) -> None:
+    """Keep examples beside a run, one JSON array a line, so that they can be scored without the corpus."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for example in examples:
+            file.write(json.dumps(example, ensure_ascii=False) + "\n")
+
+
+def read_part(path: Path, part: str, kind: Callable[..., R]) -> list[R]:
+    """Examples as :func:`write_part` left them, each made by ``kind`` from its fields.
+
+    Raises:
+        UserError: the data had no such part, or the file is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return [kind(*json.loads(line)) for line in lines if line]
+    except FileNotFoundError:
+        kept = sorted(file.stem for file in path.parent.glob("*.jsonl"))
+        raise UserError(
+            f"the run has no {part} part (it has: {', '.join(kept) or 'none'}); its recipe gave neither"
+            f" data.{part} nor data.{part}_size"
+        ) from None
+    except (ValueError, TypeError):
+        raise UserError(f"{path}: damaged; delete {path.parent} to prepare the data again") from None

@@ -23,14 +23,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class TokenizerSettings(Settings):
-    """How one side's text becomes tokens, and which of them have an id."""
+class VocabularySettings(Settings):
+    """Which tokens have an id, and in what form."""
 
-    kind: Literal["word", "character", "byte", "symbol", "bpe"] = Field(
-        default="word",
-        description="word: split at white space; symbol: split at spaces alone (phonemes); character: every"
-        " character, spaces too; byte: UTF-8 bytes; bpe: byte pair encoding of bytes, never an unknown word",
-    )
     size: int | None = Field(
         default=None,
         ge=5,
@@ -39,7 +34,22 @@ class TokenizerSettings(Settings):
     )
     min_count: int = Field(default=1, ge=1, description="tokens seen fewer times in training are unknown")
     lowercase: bool = Field(default=False, description="lower-case the text")
+    digits: bool = Field(default=False, description="every digit is read as 0")
     normalize: Literal["NFC", "NFKC", "none"] = Field(default="NFC", description="Unicode normal form")
+
+    def tokenizer(self, kind: str) -> TokenizerSettings:
+        """The same for a tokenizer of that kind."""
+        return TokenizerSettings.model_validate({**self.model_dump(), "kind": kind})
+
+
+class TokenizerSettings(VocabularySettings):
+    """How one side's text becomes tokens, and which of them have an id."""
+
+    kind: Literal["word", "character", "byte", "symbol", "bpe"] = Field(
+        default="word",
+        description="word: split at white space; symbol: split at spaces alone (phonemes); character: every"
+        " character, spaces too; byte: UTF-8 bytes; bpe: byte pair encoding of bytes, never an unknown word",
+    )
 
     @model_validator(mode="after")
     def _bpe_size(self) -> Self:

@@ -165,7 +165,7 @@ class Tokenizer:
 
     @cached_property
     def _changes_ascii(self) -> bool:
-        return self._tokenizer.normalizer.normalize_str("A") != "A"
+        return self._tokenizer.normalizer.normalize_str("A1") != "A1"
 
     def pieces(self, line: str) -> list[str]:
         """The (normalised) text of each token of ``line``, in step with :meth:`encode`; unknown ones too."""
@@ -229,6 +229,8 @@ def _normalizer(settings: TokenizerSettings) -> normalizers.Normalizer | None:
     if settings.normalize != "none":
         # After lower-casing, which may decompose a letter.
         steps.append({"NFC": normalizers.NFC, "NFKC": normalizers.NFKC}[settings.normalize]())
+    if settings.digits:
+        steps.append(normalizers.Replace(tokenizers.Regex("[0-9]"), "0"))
     return normalizers.Sequence(steps) if steps else None
 
 

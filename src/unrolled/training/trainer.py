@@ -242,6 +242,8 @@ class Trainer:
         if self.settings.validation is not None:
             restore(self.model, read_tensors(self.folder.model), self.folder.model)
             self.model.eval()
+            if self.task.finish(self.model):
+                write_tensors(self.folder.model, weights(self.model))
             with torch.no_grad():
                 scores = self.task.evaluate([self.model], "dev")
         self.folder.write_scores("dev", scores, update=self.update)

@@ -1,0 +1,95 @@
+"""A sequence in, a label or several out (many to one)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unrolled.models.reader import Reader
+from unrolled.models.reader_settings import ClassifierSettings
+from unrolled.nn.pooling import Pooling
+
+
+class Classifier(nn.Module):
+    """A reader, its states pooled, and a linear readout.
+
+    Labels stand as a 0/1 matrix. One a text: P = softmax(z/T). Several: P = σ(z/T), each by itself. The
+    temperature T is 1 until :meth:`calibrate`.
+
+    Args:
+        vocabulary: words there are.
+        labels: how many there are.
+        several: whether a text may have several, or none.
+    """
+
+    temperature: Tensor
+
+    def __init__(
+        self,
+        settings: ClassifierSettings,
+        vocabulary: int,
+        labels: int,
+        *,
+        several: bool = False,
+        padding: int = 0,
+    ) -> None:
+        super().__init__()
+        self.several = several
+        self.label_smoothing = settings.label_smoothing
+        self.reader = Reader(settings, vocabulary, padding=padding)
+        self.pooling = Pooling(settings.pooling, self.reader.features, self.reader.layers.directions)
+        self.dropout = nn.Dropout(settings.readout_dropout)
+        self.readout = nn.Linear(self.reader.features, labels)
+        self.register_buffer("temperature", torch.ones(()))
+
+    def forward(
+        self, ids: Int[Tensor, "time batch"], lengths: Int[Tensor, " batch"]
+    ) -> Float[Tensor, "batch labels"]:
+        """The logits z."""
+        return self.readout(self.dropout(self.pooling(self.reader(ids, lengths), lengths)))
+
+    def loss(
+        self,
+        logits: Float[Tensor, "batch labels"],
+        labels: Float[Tensor, "batch labels"],
+        weights: Float[Tensor, " labels"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """Cross-entropy in nats, summed over texts (over their labels too where there are several).
+
+        Args:
+            weights: of each label; a text's share is multiplied by that of its own.
+        """
+        smooth = self.label_smoothing if self.training else 0.0
+        if self.several:
+            target = (1 - smooth) * labels + smooth / 2
+            return F.binary_cross_entropy_with_logits(logits, target, weights, reduction="sum")
+        target = (1 - smooth) * labels + smooth / labels.shape[1]
+        each = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
+        return (each if weights is None else each * (labels @ weights)).sum()
+
+    def probabilities(self, logits: Float[Tensor, "batch labels"]) -> Float[Tensor, "batch labels"]:
+        """P of every label, calibrated if :meth:`calibrate` was called."""
+        scaled = logits / self.temperature
+        return torch.sigmoid(scaled) if self.several else torch.softmax(scaled, dim=-1)
+
+    @torch.no_grad()
+    def calibrate(
+        self, logits: Float[Tensor, "texts labels"], labels: Float[Tensor, "texts labels"]
+    ) -> float:
+        """Set T to what makes held-out labels most probable, and answer it; no answer changes by it.
+
+        The loss is convex in 1/T (Guo et al. 2017, section 4.2), so that the root of its derivative is found
+        by halving an interval, 0.01 to 100.
+        """
+        logits, labels = logits.double(), labels.double()
+        low, high = 0.01, 100.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            scaled = middle * logits
+            predicted = scaled.sigmoid() if self.several else scaled.softmax(dim=-1)
+            slope = ((predicted - labels) * logits).sum()
+            low, high = (middle, high) if slope < 0 else (low, middle)
+        self.temperature.fill_(2 / (low + high))
+        return float(self.temperature)

@@ -1,0 +1,328 @@
+"""Classify: a line in, its label out, or several (many to one)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unrolled import metrics, models, text
+from unrolled.errors import UserError, at
+from unrolled.tasks import look_labels, pretrained, rows
+from unrolled.tasks import task as base
+from unrolled.tasks.registry import register
+
+
+class ClassifySections(base.Sections):
+    """What a classifier's recipe says."""
+
+    data: text.LabelledData
+    text: text.TokenizerSettings
+    model: models.ClassifierSettings
+    training: text.LabelBatchSettings
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Texts as time-major ids, each ending in eos, and which labels they have."""
+
+    ids: Int[Tensor, "time batch"]
+    lengths: Int[Tensor, " batch"]
+    labels: Float[Tensor, "batch labels"]
+
+    @property
+    def count(self) -> int:
+        """Texts."""
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(*(value.to(device) for value in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Classification:
+    """One text's labels.
+
+    Attributes:
+        text: its label; where there may be several, those with a probability of at least one half.
+        labels: the same as a list.
+        probabilities: of every label.
+    """
+
+    text: str
+    labels: list[str]
+    probabilities: dict[str, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+class LabelPredictor(base.Predictor):
+    """A trained classifier; several models together answer with the mean of their probabilities."""
+
+    task: Classify
+
+    def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Classification]:
+        base.no_options(self.task.name, options)
+        for chunk in rows.chunks(lines):
+            yield from map(self._classification, self.probabilities(chunk).tolist())
+
+    def classify(self, lines: Sequence[str]) -> list[Classification]:
+        """The labels of each text."""
+        return list(self.predict(lines))
+
+    @torch.no_grad()
+    def logits(self, lines: Sequence[str]) -> list[Float[Tensor, "texts labels"]]:
+        """What each model says of each text."""
+        ids = self.task.tokenizer.encode_many(lines)
+        found = [torch.empty(len(lines), len(self.task.labels)) for _ in self.models]
+        # An empty text is its eos alone, and goes along.
+        for group in rows.alike([np.append(each, self.task.tokenizer.eos) for each in ids]):
+            padded = self.task.pad([ids[row] for row in group])
+            for into, model in zip(found, self.models, strict=True):
+                device = next(model.parameters()).device
+                into[group] = model(*(part.to(device) for part in padded)).float().cpu()
+        return found
+
+    def probabilities(self, lines: Sequence[str]) -> Float[Tensor, "texts labels"]:
+        """P of every label of each text."""
+        each = [
+            cast("models.Classifier", model).probabilities(logits)
+            for model, logits in zip(self.models, self.logits(lines), strict=True)
+        ]
+        return torch.stack(each).mean(0)
+
+    def _classification(self, found: Sequence[float]) -> Classification:
+        names, data = self.task.labels.names, self.task.sections.data
+        if data.several:
+            labels = [name for name, probability in zip(names, found, strict=True) if probability >= 0.5]
+        else:
+            labels = [names[int(np.argmax(found))]]
+        return Classification(data.separator.join(labels), labels, dict(zip(names, found, strict=True)))
+
+
+@register
+class Classify(base.Task):
+    """From texts with labels to a classifier."""
+
+    name = "classify"
+    shape = "many to one"
+    verb = "classify"
+    Sections = ClassifySections
+    selection = "accuracy"
+    predictor_type = LabelPredictor
+
+    sections: ClassifySections
+
+    def __init__(
+        self, sections: ClassifySections, folder: Path, tokenizer: text.Tokenizer, labels: text.Vocabulary
+    ) -> None:
+        super().__init__(sections, folder)
+        self.tokenizer, self.labels = tokenizer, labels
+
+    @classmethod
+    def prepare(
+        cls, sections: ClassifySections, folder: Path, progress: base.Progress = base.silent
+    ) -> Classify:
+        cache = folder / "cache"
+        done = cache / "prepared.json"
+        if done.exists():
+            return cls.open(sections, folder)
+        pretrained.check(sections, "embeddings")
+        corpus = text.LabelledCorpus(sections.data)
+        if sections.training.calibrate and "dev" not in corpus.parts():
+            raise UserError("training.calibrate needs a dev part: give data.dev or data.dev_size")
+        cache.mkdir(parents=True, exist_ok=True)
+        for part in corpus.parts():
+            if part != "train":
+                text.write_part(cache / f"{part}.jsonl", corpus.read(part))
+        words, names = _files(folder)
+        if not (words.exists() and names.exists()):
+            progress("learning the vocabulary", 0.0)
+            labels: set[str] = set()
+
+            def lines() -> Iterator[str]:
+                for example in corpus.read("train"):
+                    labels.update(example.labels)
+                    yield example.text
+
+            text.Tokenizer.train(lines(), sections.text).save(words)
+            _vocabulary(labels, sections.data.labels).save(names)
+        task = cls.open(sections, folder)
+        counts = task._encode(corpus, lambda count: progress(f"turning texts into ids: {count:,}", 0.0))
+        task._weights(counts)  # a mistake in them is told now
+        for part in corpus.parts():
+            for told in task._unseen(part):
+                progress(told, 1.0)
+        found = ", ".join(f"{count:,} {name}" for name, count in zip(task.labels, counts, strict=True))
+        progress(f"train: {found}", 1.0)
+        # Last, because its presence says that all of the above is whole.
+        done.write_text(json.dumps(counts.tolist()), encoding="utf-8")
+        return task
+
+    def _encode(self, corpus: text.LabelledCorpus, progress: Callable[[int], None]) -> NDArray[np.int64]:
+        """Write the training texts as ids; how many of them have each label."""
+        data, cache, done = self.sections.data, self.folder / "cache", 0
+        kept = slice(None, data.max_length) if data.keep == "head" else slice(-data.max_length, None)
+        with (
+            text.StoreWriter(cache / "train.text", self.tokenizer.size) as texts,
+            text.StoreWriter(cache / "train.labels", len(self.labels)) as labels,
+        ):
+            for chunk in rows.chunks(corpus.read("train")):
+                ids = self.tokenizer.encode_many([example.text for example in chunk])
+                texts.add([each[kept] for each in ids])
+                labels.add([self.labels.encode(each.labels, at(each.path, each.line)) for each in chunk])
+                done += len(chunk)
+                progress(done)
+        return self._counts
+
+    def _unseen(self, part: str) -> Iterator[str]:
+        """What to say of labels that training has none of: they can only be answered wrong."""
+        if part == "train":
+            return
+        told: set[str] = set()
+        for example in self.examples(part):
+            for label in {*example.labels} - {*self.labels} - told:
+                told.add(label)
+                place = at(example.path, example.line)
+                yield f"{place}: label {label!r} of {part} is not in the training data: it counts as wrong"
+
+    @classmethod
+    def open(cls, sections: ClassifySections, folder: Path) -> Classify:
+        words, names = _files(folder)
+        return cls(sections, folder, text.Tokenizer.load(words), text.Vocabulary.load(names))
+
+    def build(self) -> nn.Module:
+        return models.Classifier(
+            self.sections.model, self.tokenizer.size, len(self.labels), several=self.sections.data.several
+        )
+
+    def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
+        table = cast("models.Classifier", model).reader.embedding
+        pretrained.fill(self.sections, "embeddings", table, self.tokenizer, say)
+
+    # Training.
+
+    @cached_property
+    def _train(self) -> tuple[text.IdStore, text.IdStore]:
+        cache = self.folder / "cache"
+        return text.IdStore.open(cache / "train.text"), text.IdStore.open(cache / "train.labels")
+
+    @property
+    def _counts(self) -> NDArray[np.int64]:
+        return np.bincount(self._train[1].ids, minlength=len(self.labels))
+
+    def _weights(self, counts: NDArray[np.int64]) -> Tensor | None:
+        weights = text.class_weights(self.sections.training.class_weights, counts, self.labels.names)
+        return None if weights is None else torch.from_numpy(weights)
+
+    @cached_property
+    def _class_weights(self) -> Tensor | None:
+        return self._weights(self._counts)
+
+    def plan(self, seed: int, epoch: int) -> Sequence[Batch]:
+        texts, labels = self._train
+        tokens = self.sections.training.batch_tokens
+        planned = text.plan(texts.lengths + 1, tokens=tokens, seed=seed, epoch=epoch)
+        return rows.Plan(planned, lambda each: self.batch(texts.rows(each), labels.rows(each)))
+
+    def pad(self, texts: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
+        """Ids and lengths, each text ending in eos."""
+        padded = text.pad(texts, self.tokenizer.pad, end=self.tokenizer.eos)
+        return torch.from_numpy(padded.ids), torch.from_numpy(padded.lengths)
+
+    def batch(self, texts: Sequence[NDArray[np.integer]], labels: Sequence[NDArray[np.integer]]) -> Batch:
+        """Rows of ids as a batch."""
+        return Batch(*self.pad(texts), self._indicators(labels))
+
+    def _indicators(self, labels: Sequence[NDArray[np.integer]]) -> Float[Tensor, "texts labels"]:
+        there = torch.zeros(len(labels), len(self.labels))
+        for row, each in zip(there, labels, strict=True):
+            row[each.tolist()] = 1
+        return there
+
+    def loss(self, model: nn.Module, batch: Batch, carried: base.Carried = None) -> base.Loss:
+        made = cast("models.Classifier", model)
+        logits = made(batch.ids, batch.lengths)
+        weights = self._class_weights
+        total = made.loss(logits, batch.labels.to(logits), None if weights is None else weights.to(logits))
+        return base.Loss(total, batch.count)
+
+    def finish(self, model: nn.Module) -> bool:
+        if not self.sections.training.calibrate:
+            return False
+        known = [each for each in self.examples("dev") if {*each.labels} <= {*self.labels}]
+        (logits,) = LabelPredictor(self, [model]).logits([each.text for each in known])
+        labels = self._indicators([self.labels.encode(each.labels) for each in known])
+        cast("models.Classifier", model).calibrate(logits, labels)
+        return True
+
+    # Use.
+
+    def evaluate(
+        self,
+        models: Sequence[nn.Module],
+        split: str,
+        *,
+        quick: bool = False,
+        by_length: bool = False,
+        **options: Any,
+    ) -> dict[str, metrics.Score]:
+        base.no_options(self.name, options)
+        examples = self.examples(split)
+        found = LabelPredictor(self, models).classify([each.text for each in examples])
+        gold, predicted = [{*each.labels} for each in examples], [{*each.labels} for each in found]
+        scores = {
+            "accuracy": metrics.accuracy(predicted, gold),
+            "macro_f1": metrics.macro_f1([*map(tuple, predicted)], [*map(tuple, gold)]),
+        }
+        if not self.sections.data.several:
+            one = [each.labels[0] for each in found], [each.labels[0] for each in examples]
+            scores["accuracy"].details["confusion"] = metrics.confusion_table(*one)
+            confidence = [max(each.probabilities.values()) for each in found]
+            right = [ours == theirs for ours, theirs in zip(*one, strict=True)]
+            scores["calibration_error"] = metrics.calibration_error(confidence, right)
+        if by_length:
+            base.add_by_length(scores, [len(self.tokenizer.encode(each.text)) for each in examples])
+        return scores
+
+    def examples(self, split: str) -> list[text.LabelledText]:
+        """The texts of a split and their labels.
+
+        Raises:
+            UserError: the recipe's data has no such split.
+        """
+        return text.read_part(
+            self.folder / "cache" / f"{split}.jsonl",
+            split,
+            lambda line, labels, path, number: text.LabelledText(line, tuple(labels), path, number),
+        )
+
+    @classmethod
+    def look(cls, paths: Sequence[Path]) -> str:
+        return look_labels.classify(paths)
+
+
+def _files(folder: Path) -> tuple[Path, Path]:
+    return folder / "tokenizer.text.json", folder / "tokenizer.labels.json"
+
+
+def _vocabulary(found: set[str], wanted: Sequence[str] | None) -> text.Vocabulary:
+    for label in wanted or ():
+        if label not in found:
+            raise UserError(f"data.labels: no training text has the label {label!r}")
+    labels = text.Vocabulary(wanted) if wanted is not None else text.Vocabulary.of(found)
+    if len(labels) < 2:
+        raise UserError(
+            f"all training texts have the label {labels.names[0]!r}: there is nothing to tell apart"
+        )
+    return labels

@@ -1,0 +1,196 @@
+"""``unrolled new classify`` and ``unrolled new tag``: settings that fit the labelled data that was seen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unrolled import text
+from unrolled.errors import UserError
+from unrolled.metrics import schemes
+
+SAMPLE = 100_000
+"""Examples looked at; more would not change the advice."""
+_MOST_LABELS = 1000
+_TAG = re.compile(r"O|[BIES]-.+")
+
+
+def classify(paths: Sequence[Path]) -> str:
+    """The text of a recipe for labelled texts: train, and dev and test where there are files of them.
+
+    Raises:
+        UserError: not one to three paths, or ones that cannot be read as labelled texts.
+    """
+    origins = _origins("classify", paths)
+    data = text.LabelledData(train=origins["train"], **_form(paths[0]))
+    examples = list(islice(text.LabelledCorpus(data).read("train"), SAMPLE))
+    labels = Counter(label for example in examples for label in example.labels)
+    if len(labels) > min(_MOST_LABELS, max(2, len(examples) // 2)):
+        raise UserError(
+            f"{paths[0]}: {len(labels):,} different labels in {len(examples):,} texts: a line should be a"
+            " label, a space and a text; or, in a .tsv, have a column for each"
+        )
+    words = [example.text.split() for example in examples]
+    lengths = np.array([len(each) for each in words])
+    glued = sum(word[-1] in ".,;:!?" and len(word) > 1 for each in words for word in each)
+    # Punctuation that sticks to words makes many rare ones; pieces of words have none.
+    kind = "bpe" if glued > 0.03 * lengths.sum() else "word"
+    longest = int(np.percentile(lengths, 98) * (1.4 if kind == "bpe" else 1)) + 1
+    skewed = max(labels.values()) > 5 * min(labels.values())
+    few = len(examples) < 20_000
+    sample, held = examples[0].text[:80], _data(origins, len(examples))
+    extra = "".join(f"{name} = {_toml(value)}\n" for name, value in _form(paths[0]).items())
+    return f"""\
+# A classifier for {_number(examples)} texts with {len(labels)} labels: {_most(labels)}.
+#   {lengths.mean():.1f} words a text, {lengths.max():,} in the longest; for example {_toml(sample)}
+# Every other setting has a default; `unrolled train` writes all of them into the run's recipe.toml.
+task = "classify"
+
+[data]
+{held}{extra}# Tokens of a training text that are kept; a text to answer is read whole.
+max_length = {min(longest, 400)}
+
+[text]
+kind = "{kind}"
+lowercase = true
+{"size = 8000" if kind == "bpe" else "min_count = 2"}
+
+[model]
+cell = "lstm"
+embedding_size = 128
+hidden_size = 128
+pooling = "max"
+embedding_dropout = {0.5 if few else 0.3}
+word_dropout = {0.2 if few else 0.1}
+readout_dropout = 0.5
+
+[training]
+epochs = {10 if few else 5}
+batch_tokens = {max(500, 16 * int(lengths.mean()))}
+learning_rate = 0.002
+clip_norm = 1.0
+schedule = "cosine"
+class_weights = "{"balanced" if skewed else "none"}"{"  # some labels are rare" if skewed else ""}
+"""
+
+
+def tag(paths: Sequence[Path]) -> str:
+    """The text of a recipe for tagged sentences: train, and dev and test where there are files of them.
+
+    Raises:
+        UserError: not one to three paths, or ones that cannot be read as columns.
+    """
+    origins = _origins("tag", paths)
+    corpus = text.TaggedCorpus(text.TaggedData(train=origins["train"]))
+    examples = list(islice(corpus.read("train"), SAMPLE))
+    tags = Counter(tag for example in examples for tag in example.tags)
+    words = Counter(word for example in examples for word in example.words)
+    if len(tags) > _MOST_LABELS:
+        raise UserError(
+            f"{paths[0]}: {len(tags):,} different tags, such as {next(iter(tags))!r}: the last column should"
+            " hold the tag"
+        )
+    scheme = _scheme([example.tags for example in examples])
+    few = sum(words.values()) < 50_000
+    spells = "how the tags spell spans" if scheme != "none" else "a tag a word"
+    sample = [f"{word}/{tag}" for word, tag in zip(examples[0].words, examples[0].tags, strict=True)][:8]
+    return f"""\
+# A tagger for {_number(examples)} sentences of {len(words):,} distinct words with {len(tags)} tags:
+#   {_most(tags)}; for example {_toml(" ".join(sample))}
+# Every other setting has a default; `unrolled train` writes all of them into the run's recipe.toml.
+task = "tag"
+
+[data]
+{_data(origins, len(examples))}scheme = "{scheme}"  # {spells}
+
+[text.words]
+lowercase = true
+digits = true
+min_count = 2
+
+[model]
+cell = "lstm"
+embedding_size = 100
+hidden_size = {64 if few else 128}
+characters = "convolution"
+output = "crf"
+embedding_dropout = 0.4
+word_dropout = 0.1
+readout_dropout = 0.4
+
+[training]
+epochs = {30 if few else 12}
+batch_tokens = 500
+learning_rate = 0.002
+clip_norm = 1.0
+schedule = "cosine"
+"""
+
+
+def _origins(task: str, paths: Sequence[Path]) -> dict[str, str]:
+    if not 1 <= len(paths) <= 3:
+        raise UserError(f"{task} needs training data, and dev and test if there are: not {len(paths)} paths")
+    parts = ("train", "dev", "test")
+    return {part: os.path.abspath(path) for part, path in zip(parts, paths, strict=False)}
+
+
+def _data(origins: dict[str, str], count: int) -> str:
+    lines = [f"{part} = {_toml(path)}" for part, path in origins.items()]
+    held_out = max(1, min(2000, count // 10))
+    lines += [
+        f"{part}_size = {held_out}  # held out of train: {why}"
+        for part, why in (("dev", "it chooses the best weights"), ("test", "it is reported"))
+        if part not in origins
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _form(path: Path) -> dict[str, Any]:
+    """How a file of labelled texts is to be read, where its ending does not say."""
+    if not path.is_file() or text.archive_of(path):
+        return {}
+    try:
+        lines, found = list(text.read_lines(path)), {}
+    except UserError:  # not UTF-8; if it cannot be read at all, this says so again
+        lines, found = list(text.read_lines(path, "latin-1")), {"encoding": "latin-1"}
+    cells = [line.split("\t") for line in lines if line.strip()]
+    if path.suffix.lower() in (".jsonl", ".json", ".ndjson") or min(map(len, cells), default=0) < 2:
+        return found
+    first, second = ({row[column] for row in cells} for column in (0, 1))
+    return {**found, "format": "tsv", "columns": (2, 1) if len(first) < len(second) else (1, 2)}
+
+
+def _scheme(rows: Sequence[Sequence[str]]) -> str:
+    found = {tag for row in rows for tag in row}
+    if not all(map(_TAG.fullmatch, found)) or found == {"O"}:
+        return "none"
+    if any(tag[0] in "ES" for tag in found):
+        return "IOBES"
+    try:
+        for row in rows:
+            schemes.check(row, "IOB2")
+    except UserError:
+        return "IOB1"
+    return "IOB2"
+
+
+def _number(examples: Sequence[Any]) -> str:
+    return f"{len(examples):,}" + (" or more" if len(examples) == SAMPLE else "")
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _most(counts: Counter[str]) -> str:
+    """The most frequent names and how often there are."""
+    shown = [f"{name} {count:,}" for name, count in counts.most_common(10)]
+    return ", ".join(shown + ["..."] * (len(counts) > 10))

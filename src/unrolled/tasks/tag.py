@@ -1,0 +1,369 @@
+"""Tag: a sentence in, a tag for each of its words out (many to many, of equal length)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from unrolled import metrics, models, text
+from unrolled.errors import UserError, at
+from unrolled.metrics import schemes
+from unrolled.nn.crf import Allowed
+from unrolled.tasks import look_labels, pretrained, rows
+from unrolled.tasks import task as base
+from unrolled.tasks.registry import register
+
+INSIDE: schemes.Scheme = "IOBES"
+"""The scheme that models work in: it says most of where a span ends."""
+MOST_CONFUSED = 60
+"""Tags of which a confusion matrix is kept at most."""
+
+
+class TagSections(base.Sections):
+    """What a tagger's recipe says."""
+
+    data: text.TaggedData
+    text: text.TaggedText
+    model: models.TaggerSettings
+    training: text.BatchSettings
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences and the tags of their words."""
+
+    sentences: models.Sentences
+    tags: Int[Tensor, "time batch"]
+
+    @property
+    def count(self) -> int:
+        """Words."""
+        return int(self.sentences.lengths.sum())
+
+    def to(self, device: torch.device | str) -> Batch:
+        return Batch(models.Sentences(*(part.to(device) for part in self.sentences)), self.tags.to(device))
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """One sentence's tags.
+
+    Attributes:
+        text: the tags, separated by spaces.
+        words, tags: one for one.
+        spans: what the tags spell, where they have a scheme: type, first word and the one after the last.
+    """
+
+    text: str
+    words: list[str]
+    tags: list[str]
+    spans: list[schemes.Span] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"words": self.words, "tags": self.tags}
+        if self.spans:
+            found["spans"] = [
+                {**span._asdict(), "text": " ".join(self.words[span.begin : span.end])} for span in self.spans
+            ]
+        return found
+
+
+class TagPredictor(base.Predictor):
+    """A trained tagger; of several models together the mean of their scores decides."""
+
+    task: Tag
+
+    def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Tagged]:
+        base.no_options(self.task.name, options)
+        for chunk in rows.chunks(lines):
+            yield from self.tag([line.split() for line in chunk])
+
+    def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
+        """The tags of each sentence's words, in the scheme of the training data."""
+        tags = self.task.tags
+        forms, spelled = self.task.look_up(sentences)
+        answers = [Tagged("", [], []) for _ in sentences]
+        for group in rows.alike(forms):
+            batch = self.task.sentences([forms[row] for row in group], spelled)
+            device = next(self.models[0].parameters()).device
+            found = models.tag(
+                cast("list[models.Tagger]", self.models),
+                models.Sentences(*(part.to(device) for part in batch)),
+            ).cpu()
+            for column, row in enumerate(group):
+                names = tags.decode(found[: len(forms[row]), column])
+                answers[row] = self._tagged(list(sentences[row]), names)
+        return answers
+
+    def tag_columns(self, lines: Iterable[str], path: str, *, conllu: bool) -> Iterator[str]:
+        """Lines of columns with the tags written in: one more column, of CoNLL-U the tag's own.
+
+        Raises:
+            UserError: a line lacks the column of the word: file and line.
+        """
+        columns = text.columns(self.task.sections.data, conllu=conllu)
+        for blocks in rows.chunks(text.blocks(lines)):
+            sentences = [columns.words(block, path) for block in blocks]
+            for block, found in zip(blocks, self.tag(sentences), strict=True):
+                yield from columns.tagged(block, found.tags)
+                yield ""
+
+    def _tagged(self, words: list[str], names: list[str]) -> Tagged:
+        scheme = self.task.scheme
+        if scheme is None:
+            return Tagged(" ".join(names), words, names)
+        names = schemes.convert(names, scheme)
+        return Tagged(" ".join(names), words, names, schemes.spans(names))
+
+
+@register
+class Tag(base.Task):
+    """From tagged sentences to a tagger."""
+
+    name = "tag"
+    shape = "many to many, of equal length"
+    verb = "tag"
+    Sections = TagSections
+    predictor_type = TagPredictor
+
+    sections: TagSections
+
+    def __init__(
+        self,
+        sections: TagSections,
+        folder: Path,
+        words: text.Tokenizer,
+        characters: text.Tokenizer,
+        tags: text.Vocabulary,
+    ) -> None:
+        super().__init__(sections, folder)
+        self.words, self.characters, self.tags = words, characters, tags
+        self.scheme = _scheme(sections)
+        self.selection = "token_accuracy" if self.scheme is None else "span_f1"
+
+    @classmethod
+    def prepare(cls, sections: TagSections, folder: Path, progress: base.Progress = base.silent) -> Tag:
+        cache = folder / "cache"
+        done = cache / "prepared.json"
+        if done.exists():
+            return cls.open(sections, folder)
+        pretrained.check(sections, "embeddings")
+        corpus = text.TaggedCorpus(sections.data)
+        scheme = _scheme(sections)
+        cache.mkdir(parents=True, exist_ok=True)
+        forms: dict[str, int] = {}
+        tags: set[str] = set()
+        for part in corpus.parts():
+            # Once through, so that a broken sequence of tags in dev or test is told before any training.
+            for sentence in corpus.read(part):
+                _check(sentence, scheme)
+                if part == "train":
+                    tags.update(sentence.tags)
+                    for word in sentence.words:
+                        forms.setdefault(word, len(forms))
+        for part in corpus.parts():
+            if part != "train":
+                text.write_part(cache / f"{part}.jsonl", corpus.read(part))
+        words, characters, names = _files(folder)
+        if not all(path.exists() for path in _files(folder)):
+            progress("learning the vocabularies", 0.0)
+            lines = (" ".join("_".join(word.split()) for word in each.words) for each in corpus.read("train"))
+            text.Tokenizer.train(lines, sections.text.words.tokenizer("symbol")).save(words)
+            spelled = (word for each in corpus.read("train") for word in each.words)
+            text.Tokenizer.train(spelled, sections.text.characters.tokenizer("character")).save(characters)
+            _vocabulary(tags, scheme).save(names)
+        task = cls.open(sections, folder)
+        kept, left_out = task._encode(corpus, forms)
+        for part in corpus.parts():
+            for told in task._unseen(part):
+                progress(told, 1.0)
+        more = f"; {left_out:,} left out (more than data.max_length words)" if left_out else ""
+        counted = f"{kept:,} sentences, {len(forms):,} distinct words, {len(task.tags)} tags"
+        progress(f"train: {counted}{more}", 1.0)
+        # Last, because its presence says that all of the above is whole.
+        done.write_text(json.dumps({"kept": kept, "left_out": left_out}), encoding="utf-8")
+        return task
+
+    def _encode(self, corpus: text.TaggedCorpus, forms: dict[str, int]) -> tuple[int, int]:
+        """Write the training sentences as numbers of words and ids of tags; how many are kept, left out."""
+        cache, kept, left_out = self.folder / "cache", 0, 0
+        found = text.Forms.of(list(forms), self.words, self.characters)
+        text.IdStore.write(cache / "words", [found.words], self.words.size)
+        text.IdStore.write(cache / "characters", found.characters, self.characters.size)
+        with (
+            text.StoreWriter(cache / "train.forms", len(forms)) as sentences,
+            text.StoreWriter(cache / "train.tags", len(self.tags)) as tags,
+        ):
+            for each in corpus.read("train"):
+                if len(each.words) > self.sections.data.max_length:
+                    left_out += 1
+                    continue
+                kept += 1
+                sentences.add([np.array([forms[word] for word in each.words])])
+                tags.add([self.tags.encode(self._inside(each.tags))])
+        if not kept:
+            raise UserError("no sentence is left to train on: raise data.max_length")
+        return kept, left_out
+
+    def _inside(self, tags: Sequence[str]) -> Sequence[str]:
+        """Tags of the data as the model knows them."""
+        return tags if self.scheme is None else schemes.convert(tags, INSIDE)
+
+    def _unseen(self, part: str) -> Iterator[str]:
+        """What to say of tags that training has none of: they can only be answered wrong."""
+        told: set[str] = set()
+        for example in self.examples(part) if part != "train" else ():
+            for tag in {*self._inside(example.tags)} - {*self.tags} - told:
+                told.add(tag)
+                place = at(example.path, example.line)
+                yield f"{place}: tag {tag!r} of {part} is not in the training data: it counts as wrong"
+
+    @classmethod
+    def open(cls, sections: TagSections, folder: Path) -> Tag:
+        words, characters, tags = _files(folder)
+        load = text.Tokenizer.load
+        return cls(sections, folder, load(words), load(characters), text.Vocabulary.load(tags))
+
+    def build(self) -> nn.Module:
+        return models.Tagger(
+            self.sections.model, self.words.size, self.characters.size, len(self.tags), self._allowed()
+        )
+
+    def _allowed(self) -> Allowed | None:
+        if self.scheme is None:
+            return None
+        may = schemes.allowed
+        return Allowed(
+            torch.tensor([[may(one, other, INSIDE) for other in self.tags] for one in self.tags]),
+            torch.tensor([may(None, tag, INSIDE) for tag in self.tags]),
+            torch.tensor([may(tag, None, INSIDE) for tag in self.tags]),
+        )
+
+    def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
+        table = cast("models.Tagger", model).reader.embedding
+        pretrained.fill(self.sections, "embeddings", table, self.words, say)
+
+    # Training.
+
+    @cached_property
+    def _train(self) -> tuple[text.IdStore, text.IdStore, text.Forms]:
+        cache = self.folder / "cache"
+        forms = text.Forms(text.IdStore.open(cache / "words")[0], text.IdStore.open(cache / "characters"))
+        return text.IdStore.open(cache / "train.forms"), text.IdStore.open(cache / "train.tags"), forms
+
+    def plan(self, seed: int, epoch: int) -> Sequence[Batch]:
+        sentences, tags, forms = self._train
+        tokens = self.sections.training.batch_tokens
+        planned = text.plan(sentences.lengths, tokens=tokens, seed=seed, epoch=epoch)
+
+        def batch(each: NDArray[np.integer]) -> Batch:
+            ids = torch.from_numpy(text.pad(tags.rows(each), 0).ids)
+            return Batch(self.sentences(sentences.rows(each), forms), ids)
+
+        return rows.Plan(planned, batch)
+
+    def look_up(self, sentences: Sequence[Sequence[str]]) -> tuple[list[text.Ids], text.Forms]:
+        """Sentences as numbers of their distinct words, and these."""
+        forms = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(sentences)))}
+        numbered = [np.array([forms[word] for word in each], dtype=np.int32) for each in sentences]
+        return numbered, text.Forms.of(list(forms), self.words, self.characters)
+
+    def sentences(self, numbered: Sequence[NDArray[np.integer]], forms: text.Forms) -> models.Sentences:
+        """Rows of words' numbers as a batch."""
+        distinct, places = np.unique(np.concatenate(numbered), return_inverse=True)
+        borders = np.cumsum([len(row) for row in numbered])[:-1]
+        # Place 0 is that of padding.
+        padded = text.pad(np.split(places + 1, borders), 0)
+        spelled = text.pad([[], *(forms.characters[each] for each in distinct.tolist())], self.characters.pad)
+        words = np.append(self.words.pad, forms.words[distinct]).astype(np.int64)
+        return models.Sentences(*map(torch.from_numpy, (*padded, words, *spelled)))
+
+    def loss(self, model: nn.Module, batch: Batch, carried: base.Carried = None) -> base.Loss:
+        made = cast("models.Tagger", model)
+        log_probs = made.log_probs(made(batch.sentences), batch.tags, batch.sentences.lengths)
+        return base.Loss(-log_probs.sum(), batch.count)
+
+    # Use.
+
+    def evaluate(
+        self,
+        models: Sequence[nn.Module],
+        split: str,
+        *,
+        quick: bool = False,
+        by_length: bool = False,
+        **options: Any,
+    ) -> dict[str, metrics.Score]:
+        base.no_options(self.name, options)
+        examples = self.examples(split)
+        found = TagPredictor(self, models).tag([each.words for each in examples])
+        predicted, gold = [each.tags for each in found], [each.tags for each in examples]
+        accuracy = metrics.token_accuracy(predicted, gold)
+        scores = {"token_accuracy": accuracy}
+        if self.scheme is not None:
+            scores = {"span_f1": metrics.span_f1(predicted, gold), **scores}
+        if len(self.tags) <= MOST_CONFUSED:
+            flat = [*chain.from_iterable(predicted)], [*chain.from_iterable(gold)]
+            accuracy.details["confusion"] = metrics.confusion_table(*flat)
+        if by_length:
+            base.add_by_length(scores, [len(each.words) for each in examples])
+        return scores
+
+    def examples(self, split: str) -> list[text.TaggedSentence]:
+        """The sentences of a split, their tags as the data has them.
+
+        Raises:
+            UserError: the recipe's data has no such split.
+        """
+        return text.read_part(
+            self.folder / "cache" / f"{split}.jsonl",
+            split,
+            lambda words, tags, path, line: text.TaggedSentence(tuple(words), tuple(tags), path, line),
+        )
+
+    @classmethod
+    def look(cls, paths: Sequence[Path]) -> str:
+        return look_labels.tag(paths)
+
+
+def _files(folder: Path) -> tuple[Path, Path, Path]:
+    return (
+        folder / "tokenizer.words.json",
+        folder / "tokenizer.characters.json",
+        folder / "tokenizer.tags.json",
+    )
+
+
+def _scheme(sections: TagSections) -> schemes.Scheme | None:
+    scheme = sections.data.scheme
+    return None if scheme == "none" else "IOB2" if scheme == "BIO" else scheme
+
+
+def _check(sentence: text.TaggedSentence, scheme: schemes.Scheme | None) -> None:
+    if scheme is not None:
+        try:
+            schemes.check(sentence.tags, scheme)
+        except UserError as error:
+            place = at(sentence.path, sentence.line)
+            raise UserError(f"{place}: in the sentence that begins here, {error}") from None
+
+
+def _vocabulary(tags: set[str], scheme: schemes.Scheme | None) -> text.Vocabulary:
+    """The tags there are; of a scheme every one of each type, so that all spans can be spelled."""
+    if scheme is None:
+        return text.Vocabulary.of(tags)
+    types = sorted({tag.partition("-")[2] for tag in tags} - {""})
+    if not types:
+        raise UserError("all tags of the training data are O: there is nothing to find")
+    return text.Vocabulary(["O", *(f"{prefix}-{each}" for each in types for prefix in "BIES")])

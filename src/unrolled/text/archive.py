@@ -1,0 +1,58 @@
+"""One folder a class inside a ``.tar.gz``, as data sets often come: read without unpacking."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from unrolled.errors import UserError, at
+from unrolled.text.corpus import Record, unreadable
+
+_ENDINGS = (".tar.gz", ".tgz", ".tar")
+
+
+def archive_of(path: Path) -> Path | None:
+    """The archive that ``path`` leads into (or is), ``None`` where it leads into none."""
+    return next(
+        (each for each in (path, *path.parents) if each.name.endswith(_ENDINGS) and each.is_file()), None
+    )
+
+
+def read_archive(archive: Path, folder: str, encoding: str = "utf-8") -> Iterator[Record]:
+    """As :func:`unrolled.text.corpus.read_folders`, of a folder within an archive, in the archive's order.
+
+    Raises:
+        UserError: the archive is missing or damaged, a text is not valid, or there are none in the folder.
+    """
+    found = False
+    try:
+        with tarfile.open(archive) as opened:
+            for member in opened:
+                place = PurePosixPath(member.name)
+                if not member.isfile() or str(place.parent.parent) != folder:
+                    continue
+                found = True
+                file = opened.extractfile(member)
+                assert file is not None
+                yield Record(
+                    (_decode(file.read(), encoding, f"{archive}/{place}"), place.parent.name),
+                    f"{archive}/{place}",
+                    1,
+                )
+    except OSError as error:
+        raise unreadable(archive, error) from None
+    except (tarfile.TarError, EOFError) as error:
+        raise UserError(f"{archive}: damaged ({error}): fetch it again") from None
+    if not found:
+        raise UserError(
+            f"{archive}: has no text files in folders within {folder}: one folder a class is wanted"
+        )
+
+
+def _decode(content: bytes, encoding: str, path: str) -> str:
+    try:
+        return " ".join(content.decode(encoding).splitlines())
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise UserError(f"{at(path, line)}: not valid {encoding.upper()}") from None

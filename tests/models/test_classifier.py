@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unrolled.models import Classifier, ClassifierSettings
+
+IDS, LENGTHS = torch.tensor([[5, 6], [7, 3], [3, 0]]), torch.tensor([3, 2])
+LABELS = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+
+
+def make(several: bool = False, **settings: object) -> Classifier:
+    torch.manual_seed(1)
+    chosen = ClassifierSettings(embedding_size=6, hidden_size=5, **settings)  # type: ignore[arg-type]
+    return Classifier(chosen, 10, 3, several=several).double().eval()
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+@pytest.mark.parametrize("bidirectional", [True, False])
+def test_a_text_is_judged_by_itself(pooling: str, bidirectional: bool) -> None:
+    model = make(pooling=pooling, bidirectional=bidirectional, layers=2)
+    together = model(IDS, LENGTHS)
+    alone = model(IDS[:2, 1:], LENGTHS[1:])
+    assert torch.allclose(together[1], alone[0])
+
+
+def test_the_loss_is_the_negative_log_probability() -> None:
+    model = make()
+    logits = model(IDS, LENGTHS)
+    probabilities = model.probabilities(logits)
+    assert torch.allclose(probabilities.sum(-1), torch.ones(2).double())
+    wanted = -(probabilities[0, 1].log() + probabilities[1, 0].log())
+    assert torch.allclose(model.loss(logits, LABELS.double()), wanted)
+    weights = torch.tensor([3.0, 0.5, 1.0]).double()
+    wanted = -(0.5 * probabilities[0, 1].log() + 3 * probabilities[1, 0].log())
+    assert torch.allclose(model.loss(logits, LABELS.double(), weights), wanted)
+
+
+def test_several_labels_are_judged_each_by_itself() -> None:
+    model = make(several=True)
+    logits = model(IDS, LENGTHS)
+    p = model.probabilities(logits)
+    both = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]).double()
+    wanted = -(both * p.log() + (1 - both) * (1 - p).log()).sum()
+    assert torch.allclose(model.loss(logits, both), wanted)
+
+
+def test_label_smoothing_counts_in_training_alone() -> None:
+    model = make(label_smoothing=0.3)
+    logits = model(IDS, LENGTHS)
+    plain = model.loss(logits, LABELS.double())
+    smoothed = model.train().loss(logits, LABELS.double())
+    target = 0.7 * LABELS.double() + 0.1
+    assert torch.allclose(smoothed, -(target * logits.log_softmax(-1)).sum())
+    assert not torch.allclose(plain, smoothed)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_calibration_finds_the_temperature_labels_were_drawn_at(several: bool) -> None:
+    print("seed 5")
+    random = torch.Generator().manual_seed(5)
+    logits = 2 * torch.randn(20_000, 3, generator=random).double()
+    if several:
+        labels = torch.bernoulli(torch.sigmoid(logits / 2.5), generator=random)
+    else:
+        drawn = torch.multinomial(torch.softmax(logits / 2.5, -1), 1, generator=random)
+        labels = torch.nn.functional.one_hot(drawn[:, 0], 3).double()
+    model = make(several=several)
+    assert model.calibrate(logits, labels) == pytest.approx(2.5, rel=0.05)
+    found = model.probabilities(logits)
+    assert torch.equal(found.argmax(-1), logits.argmax(-1))
+    model.temperature.fill_(1.0)
+    assert found.sub(labels).square().mean() < model.probabilities(logits).sub(labels).square().mean()
+
+
+def test_the_temperature_is_part_of_the_weights() -> None:
+    assert "temperature" in make().state_dict()

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from unrolled.errors import UserError
+from unrolled.runs import Recipe
+from unrolled.tasks import look_labels
+
+
+def read(recipe: str, tmp_path: Path) -> dict:
+    """The recipe as data; it is one that training accepts."""
+    (tmp_path / "my.toml").write_text(recipe, encoding="utf-8")
+    Recipe.read(tmp_path / "my.toml")
+    return tomllib.loads(recipe)
+
+
+def test_a_tsv_with_the_label_first(tmp_path: Path) -> None:
+    path = tmp_path / "reviews.txt"
+    rows = [
+        f"{'good' if number % 10 else 'bad'}\tSentence {number}, and more of it." for number in range(200)
+    ]
+    path.write_bytes(("\n".join(rows) + "\ngood\tcaf\u00e9\n").encode("latin-1"))
+    recipe = look_labels.classify([path])
+    assert "# A classifier for 201 texts with 2 labels: good 181, bad 20." in recipe
+    found = read(recipe, tmp_path)
+    assert found["data"]["columns"] == [2, 1]
+    assert found["data"]["format"] == "tsv"
+    assert found["data"]["encoding"] == "latin-1"
+    assert found["data"]["dev_size"] == found["data"]["test_size"] == 20
+    assert found["text"]["kind"] == "bpe", "commas stick to words"
+    assert found["training"]["class_weights"] == "balanced"
+
+
+def test_lines_that_begin_with_a_label(tmp_path: Path) -> None:
+    for name in ("train", "dev", "test"):
+        (tmp_path / name).write_text("".join(f"{n % 3} text {n} here\n" for n in range(60)))
+    found = read(look_labels.classify([tmp_path / n for n in ("train", "dev", "test")]), tmp_path)
+    assert [Path(found["data"][part]).name for part in ("train", "dev", "test")] == ["train", "dev", "test"]
+    assert found["text"]["kind"] == "word"
+    assert found["data"]["max_length"] == 4
+
+
+def test_text_where_labels_should_be(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("".join(f"word{n} and more\n" for n in range(100)))
+    with pytest.raises(UserError, match="100 different labels in 100 texts"):
+        look_labels.classify([tmp_path / "a.txt"])
+    with pytest.raises(UserError, match="not 4 paths"):
+        look_labels.classify([tmp_path / "a.txt"] * 4)
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"),
+    [
+        ("B-X I-X O", "IOB2"),
+        ("I-X I-X O", "IOB1"),
+        ("S-X B-X E-X", "IOBES"),
+        ("NOUN VERB ADV", "none"),
+        ("O O O", "none"),
+    ],
+)
+def test_the_scheme_is_found(tmp_path: Path, tags: str, scheme: str) -> None:
+    (tmp_path / "a.conll").write_text("".join(f"w{n} {tag}\n" for n, tag in enumerate(tags.split())))
+    found = read(look_labels.tag([tmp_path / "a.conll"]), tmp_path)
+    assert found["data"]["scheme"] == scheme
