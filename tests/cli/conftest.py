@@ -76,9 +76,13 @@ class OneSided(Capitals):
     def score(self, lines: Sequence[str], **options: Any) -> list[Answer]:
         return [Answer(line, -len(line) / 2, -float(len(line))) for line in lines]
 
-    def generate(self, prompt: str, *, samples: int, **options: Any) -> Iterator[Answer]:
+    def generate(
+        self, prompt: str, *, samples: int, show: Callable[[str], None] | None, **options: Any
+    ) -> list[Answer]:
         (self.runs[0] / "options.json").write_text(json.dumps(options))
-        return (Answer(f"{prompt} {number}") for number in range(samples))
+        for piece in (prompt, " ", "0") if show else ():
+            show(piece)
+        return [Answer(f"{prompt} {number}") for number in range(samples)]
 
     def tag_columns(self, lines: Iterable[str], path: str, *, conllu: bool) -> Iterator[str]:
         return (f"{line} {'conllu' if conllu else 'columns'}" for line in lines)

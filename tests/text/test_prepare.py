@@ -58,14 +58,14 @@ def test_lines_that_end_make_a_stream(tmp_path):
 
 
 def test_nothing_left_is_an_error(tmp_path):
-    with pytest.raises(UserError, match=r"no pair is left.*pairs\.tsv:2"):
+    with pytest.raises(UserError, match=r"no pairs are left.*pairs\.tsv:2"):
         run(tmp_path, RECORDS[1:2], max_length=3)
     assert not (tmp_path / "source").exists()
 
 
 def test_many_records_in_chunks_with_progress(tmp_path):
     seen = []
-    prepared, rows = run(tmp_path, RECORDS * 2000, max_length=3, progress=seen.append)
+    prepared, rows = run(tmp_path, RECORDS * 2000, max_length=3, progress=lambda count, _: seen.append(count))
     assert seen[-1] == 12_000
     assert seen == sorted(seen)
     assert len(seen) > 2

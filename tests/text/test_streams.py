@@ -50,14 +50,6 @@ def test_window_lengths_depend_on_seed_and_epoch_alone():
     assert 32 < np.median(drawn) < 38
 
 
-def test_resets_where_a_document_begins():
-    ids = np.array([7, EOS, 8, 9, EOS, 6])
-    (window,) = stream_windows(ids, batch=1, length=9, context=EOS, reset_after=EOS)
-    assert window.inputs[:, 0].tolist() == [EOS, 7, EOS, 8, 9, EOS]
-    assert window.resets[:, 0].tolist() == [True, False, True, False, False, True]
-    assert stream_windows(ids, batch=1, length=9, context=EOS)[0].resets is None
-
-
 def test_windows_are_a_sequence_over_a_store(tmp_path):
     store = IdStore.write(tmp_path / "store", [np.array([4, 5, EOS]), np.array([6, EOS])], 300)
     windows = stream_windows(store.ids, batch=1, length=2, context=EOS)

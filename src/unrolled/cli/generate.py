@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, RunArgument, given, open_run, to_json
+from unrolled.cli.running import JsonOption, RunArgument, WithOption, given, open_run, to_json
 
 app = typer.Typer(add_completion=False)
 
@@ -36,20 +36,24 @@ def generate(
         ),
     ] = None,
     samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many texts.")] = 1,
+    others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Write text with a language model, one token drawn at a time.
+    """Write text with a language model, one token drawn at a time; it is shown as it is drawn.
+
+    Settings that are not given are those of the run's recipe. The text ends with the end of a line or document
+    that the model was trained on, or after --length tokens; a model of one long text goes on to --length.
 
     [bold]Example:[/bold]  unrolled generate runs/shakespeare --prompt "ROMEO:" --length 400 --seed 7
     """
     chosen = settings(ctx)
-    writer: Any = open_run(run, chosen, verb="generate")
+    writer: Any = open_run(run, chosen, verb="generate", others=others)
     options = given(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=chosen.seed)
-    texts = writer.generate(prompt, samples=samples, **options)
+    show = None if json else lambda piece: print(piece, end="", flush=True)
+    texts = writer.generate(prompt, samples=samples, show=show, **options)
     if json:
         print(to_json([text.as_dict() for text in texts], indent=2))
         return
-    for index, text in enumerate(texts):
-        if index:
-            print("-" * 20)
-        print(text.text, flush=True)
+    print()
+    for text in texts[1:]:
+        print("-" * 20, text.text, sep="\n")

@@ -34,8 +34,10 @@ def score(
 ) -> None:
     """The log-probability (in nats) of given text: which of two does the model prefer?
 
-    A line out for each line in: the log-probability, a tab, and the score the search ranks by, which is that
-    divided by length to the power of the length penalty.
+    A line out for each line in: the log-probability, a tab, and the score: what a translator's search ranks
+    by (that divided by length to the power of the length penalty), or a language model's mean a token. --json
+    gives each token's. A model of one long text scores each line given those before it; one of documents
+    takes the file as one of them.
 
     [bold]Examples:[/bold]  unrolled score runs/fr-en --source a.fr --target a.en
     ·  unrolled score runs/ptb text.txt

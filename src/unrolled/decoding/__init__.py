@@ -4,7 +4,7 @@ from unrolled.decoding.beam import beam_search
 from unrolled.decoding.greedy import greedy
 from unrolled.decoding.protocol import Decoder, Hypothesis, StepTop, hypothesis
 from unrolled.decoding.sampling import Drawn, Sampling, sample, stream
-from unrolled.decoding.settings import DecodingSettings, search
+from unrolled.decoding.settings import DecodingSettings, GenerationSettings, search
 from unrolled.decoding.trace import BeamTrace, Expansion
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "DecodingSettings",
     "Drawn",
     "Expansion",
+    "GenerationSettings",
     "Hypothesis",
     "Sampling",
     "StepTop",

@@ -1,4 +1,4 @@
-"""The ``[decoding]`` section of a recipe, and the search it describes."""
+"""The ``[decoding]`` section of a recipe: the search, or the sampling, that it describes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,37 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from unrolled.decoding.beam import beam_search
 from unrolled.decoding.protocol import Decoder, Hypothesis
+from unrolled.decoding.sampling import Sampling
 from unrolled.decoding.trace import BeamTrace
 from unrolled.errors import UserError, nearest
 
 
-class DecodingSettings(BaseModel):
-    """How an output is searched for. Lengths count eos."""
+class _Settings(BaseModel):
+    """Settings of a recipe that an option given later may change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def updated(self, **options: Any) -> Self:
+        """The same settings with some of them changed.
+
+        Raises:
+            UserError: an unknown option, a value out of range, options that contradict each other.
+        """
+        known = type(self).model_fields
+        for name in options:
+            if name not in known:
+                raise UserError(f"no decoding option {name!r}: {nearest(name, known)}")
+        try:
+            return type(self).model_validate({**self.model_dump(), **options})
+        except ValidationError as error:
+            first = error.errors()[0]
+            if not first["loc"]:
+                raise UserError(str(first["ctx"]["error"])) from None
+            raise UserError(f"{first['loc'][0]} {first['input']!r} is not possible: {first['msg']}") from None
+
+
+class DecodingSettings(_Settings):
+    """How an output is searched for. Lengths count eos."""
 
     beam: int = Field(default=3, ge=1, description="hypotheses kept open; 1 is greedy")
     length_penalty: float = Field(
@@ -45,26 +68,10 @@ class DecodingSettings(BaseModel):
         return self
 
     def updated(self, **options: Any) -> Self:
-        """The same settings with some of them changed.
-
-        ``replace_unknown`` allows unknown words, there being none to replace otherwise.
-
-        Raises:
-            UserError: an unknown option, a value out of range, more outputs asked for than the beam holds.
-        """
-        known = type(self).model_fields
-        for name in options:
-            if name not in known:
-                raise UserError(f"no decoding option {name!r}: {nearest(name, known)}")
+        """As for every section; ``replace_unknown`` allows unknown words, there being none to replace else."""
         if options.get("replace_unknown"):
             options = {"allow_unknown": True, **options}
-        try:
-            return type(self).model_validate({**self.model_dump(), **options})
-        except ValidationError as error:
-            first = error.errors()[0]
-            if not first["loc"]:
-                raise UserError(str(first["ctx"]["error"])) from None
-            raise UserError(f"{first['loc'][0]} {first['input']!r} is not possible: {first['msg']}") from None
+        return super().updated(**options)
 
     def longest(self, source_lengths: Sequence[int]) -> list[int]:
         """T_max of sources with so many tokens, never below ``min_length``."""
@@ -72,6 +79,27 @@ class DecodingSettings(BaseModel):
         if self.max_length is not None:
             limits = (min(limit, self.max_length) for limit in limits)
         return [max(limit, self.min_length) for limit in limits]
+
+
+class GenerationSettings(_Settings):
+    """How a language model writes."""
+
+    length: int = Field(default=400, ge=1, description="tokens written at most, the prompt not counted")
+    temperature: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="below 1 prefers the likely, above 1 is more varied; 0: always the likeliest (greedy)",
+    )
+    top_k: int = Field(default=0, ge=0, description="draw among so many of the likeliest; 0: among all")
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="draw among the fewest likeliest that together have this share"
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        """What is drawn from."""
+        return Sampling(self.temperature, self.top_k, self.top_p)
 
 
 def search(

@@ -11,7 +11,7 @@ from unrolled.metrics.edit_distance import (
     token_error_rate,
     word_error_rate,
 )
-from unrolled.metrics.perplexity import bits_per_character, perplexity
+from unrolled.metrics.perplexity import bits_per_character, nats_per_token, perplexity
 from unrolled.metrics.score import Score
 from unrolled.metrics.significance import Comparison, compare
 from unrolled.metrics.spans import span_f1
@@ -34,6 +34,7 @@ __all__ = [
     "confusion_table",
     "edit_distance",
     "macro_f1",
+    "nats_per_token",
     "perplexity",
     "phoneme_error_rate",
     "span_f1",

@@ -1,4 +1,4 @@
-"""Perplexity, and bits per character."""
+"""Perplexity, its logarithm, and bits per character."""
 
 from __future__ import annotations
 
@@ -42,6 +42,25 @@ def perplexity(
     )
 
 
+def nats_per_token(
+    negative_log_probs: ArrayLike | Sequence[float],
+    counts: ArrayLike | Sequence[int],
+    *,
+    tokens: str = "token",
+) -> Score:
+    """−Σ log P / n, the logarithm of :func:`perplexity`, with the same arguments and errors."""
+    tally = Tally(_statistics(negative_log_probs, counts), _nats)
+    total = tally.total()
+    return Score(
+        "nats per token",
+        float(_nats(total)),
+        signature=signature("nats per token", per=tokens, eos="counted"),
+        higher_is_better=False,
+        details={"negative_log_prob": float(total[0]), "tokens": int(total[1])},
+        tally=tally,
+    )
+
+
 def bits_per_character(
     negative_log_probs: ArrayLike | Sequence[float], characters: ArrayLike | Sequence[int]
 ) -> Score:
@@ -71,11 +90,15 @@ def _statistics(negative_log_probs: ArrayLike, counts: ArrayLike) -> Counts:
     return np.stack([losses, sizes], axis=1)
 
 
+def _nats(sums: Counts) -> Counts:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sums[..., 0] / sums[..., 1]
+
+
 def _perplexity(sums: Counts) -> Counts:
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return np.exp(sums[..., 0] / sums[..., 1])
+    with np.errstate(over="ignore"):
+        return np.exp(_nats(sums))
 
 
 def _bits(sums: Counts) -> Counts:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return sums[..., 0] / sums[..., 1] / math.log(2)
+    return _nats(sums) / math.log(2)

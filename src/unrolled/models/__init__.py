@@ -6,6 +6,8 @@ from unrolled.models.decoder import Decoder, DecoderState, Forced, Run
 from unrolled.models.encoder import Encoded, Encoder
 from unrolled.models.encoder_decoder import EncoderDecoder, ReaderWriter
 from unrolled.models.ensemble import Ensemble, EnsembleState, average
+from unrolled.models.language_model import LanguageModel, LanguageState
+from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.reader_settings import ClassifierSettings, TaggerSettings
 from unrolled.models.readout import Readout
 from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings, TableSettings
@@ -25,6 +27,9 @@ __all__ = [
     "Ensemble",
     "EnsembleState",
     "Forced",
+    "LanguageModel",
+    "LanguageModelSettings",
+    "LanguageState",
     "ReaderWriter",
     "Readout",
     "Run",

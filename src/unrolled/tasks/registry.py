@@ -10,6 +10,7 @@ from unrolled.tasks.task import Task
 _MODULES = {
     "classify": "unrolled.tasks.classify",
     "tag": "unrolled.tasks.tag",
+    "language-model": "unrolled.tasks.language_model",
     "translate": "unrolled.tasks.translate",
 }
 """Recipe name → module; imported when asked for, so that a command pays for one task alone."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
-from typing import TypeVar
-
-from numpy.typing import NDArray
+from typing import Generic, TypeVar
 
 B = TypeVar("B")
 T = TypeVar("T")
@@ -17,10 +15,10 @@ ROWS = 64
 """Rows run together; sorted by length within a chunk, so that little of a batch is padding."""
 
 
-class Plan(Sequence[B]):
-    """The batches of an epoch, each made from its row numbers when asked for."""
+class Plan(Sequence[B], Generic[T, B]):
+    """The batches of an epoch, each made when asked for, from its row numbers or the like."""
 
-    def __init__(self, rows: Sequence[NDArray], make: Callable[[NDArray], B]) -> None:
+    def __init__(self, rows: Sequence[T], make: Callable[[T], B]) -> None:
         self._rows, self._make = rows, make
 
     def __len__(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
@@ -90,6 +91,17 @@ class Predictor(ABC):
     def __init__(self, task: Task, models: Sequence[nn.Module]) -> None:
         self.task = task
         self.models = list(models)
+
+    @cached_property
+    def model(self) -> Any:
+        """What a search sees: the model, or several as one."""
+        from unrolled.models import Ensemble
+
+        return self.models[0] if len(self.models) == 1 else Ensemble(self.models)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.models[0].parameters()).device
 
     @abstractmethod
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Prediction]:

@@ -120,16 +120,6 @@ class Writer(base.Predictor, Generic[S, W]):
     def nothing(self, line: str) -> W:
         """The answer where there is nothing to read."""
 
-    @cached_property
-    def model(self) -> models.ReaderWriter | models.Ensemble:
-        """What the search sees."""
-        each = cast("list[models.ReaderWriter]", self.models)
-        return each[0] if len(each) == 1 else models.Ensemble(each)
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.models[0].parameters()).device
-
     @property
     def attends(self) -> bool:
         """Whether the models have attention to show."""
@@ -293,7 +283,7 @@ class WritingTask(base.Task, Generic[S]):
             [cache / "train.source", cache / "train.target"],
             max_length=sections.data.max_length,
             noun=corpus.noun,
-            progress=lambda count: progress(f"turning {corpus.noun} into ids: {count:,}", 0.0),
+            progress=lambda count, _: progress(f"turning {corpus.noun} into ids: {count:,}", 0.0),
         )
         progress(f"train: {found}", 1.0)
         # Last, because its presence says that all of the above is whole.

@@ -25,6 +25,7 @@ from unrolled.text.streams import Window, Windows, stream_windows
 from unrolled.text.tagged import Forms, TaggedCorpus, columns
 from unrolled.text.tokenizer import Ids, Tokenizer
 from unrolled.text.vocabulary import Vocabulary
+from unrolled.text.writing import Writer
 
 __all__ = [
     "BatchSettings",
@@ -59,6 +60,7 @@ __all__ = [
     "Vocabulary",
     "Window",
     "Windows",
+    "Writer",
     "archive_of",
     "blocks",
     "class_weights",

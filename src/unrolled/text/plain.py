@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from unrolled.errors import UserError
@@ -30,6 +31,11 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
 
     def divide(self) -> Callable[[Record], str]:
         return super().divide() if self.data.form != "stream" else _Ends(self._borders)
+
+    def sample(self, part: Part, limit: int) -> Iterator[str]:
+        """The texts of a part, evenly thinned out where there are more than about ``limit`` bytes of them."""
+        step = -(-(self.bytes(part) or 0) // limit) or 1
+        return (record.fields[0] for record in islice(self.read(part), 0, None, step))
 
     def bytes(self, part: Part) -> int | None:
         """About how much there is to read for a part, where the disk tells."""

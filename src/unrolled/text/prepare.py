@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -18,7 +17,8 @@ from unrolled.text.store import StoreWriter
 from unrolled.text.tokenizer import Ids, Tokenizer
 
 _CHUNK = 4096
-"""Records tokenised together: enough to keep the library's threads busy, little memory."""
+_CHUNK_CHARACTERS = 2**22
+"""Records, and characters, tokenised together: enough to keep the library's threads busy, little memory."""
 
 
 @dataclass
@@ -82,7 +82,7 @@ def encode_records(
     max_length: int | None = None,
     end: int | None = None,
     noun: str = "pairs",
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Tokenise records and write one id store a field, row by row in step.
 
@@ -92,7 +92,7 @@ def encode_records(
             and counted. ``None``: every record is kept.
         end: an id to write after each row (eos), so that the store's ids are a stream of ended lines.
         noun: what the records are called in a complaint.
-        progress: called with the number of records read so far.
+        progress: called with the numbers of records and of characters read so far.
 
     Raises:
         UserError: records were read but all of them left out.
@@ -103,7 +103,7 @@ def encode_records(
             stack.enter_context(StoreWriter(path, tokenizer.size))
             for tokenizer, path in zip(tokenizers, paths, strict=True)
         ]
-        done = 0
+        done = characters = 0
         for chunk in _chunks(records):
             fields = zip(*(record.fields for record in chunk), strict=True)
             sides: list[Sequence[Ids]] = [
@@ -117,16 +117,24 @@ def encode_records(
             for writer, rows in zip(writers, sides, strict=True):
                 writer.add(rows)
             done += len(chunk)
+            characters += sum(len(field) for record in chunk for field in record.fields)
             if progress is not None:
-                progress(done)
+                progress(done, characters)
         if result.left_out and not result.kept:
-            raise UserError(f"no {noun.rstrip('s')} is left to train on: {result}; raise data.max_length?")
+            raise UserError(f"no {noun} are left to train on: {result}; raise data.max_length?")
     return result
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    iterator = iter(records)
-    while chunk := list(islice(iterator, _CHUNK)):
+    chunk: list[Record] = []
+    characters = 0
+    for record in records:
+        chunk.append(record)
+        characters += sum(map(len, record.fields))
+        if len(chunk) == _CHUNK or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
         yield chunk
 
 

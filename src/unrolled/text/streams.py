@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Int
 from numpy.typing import NDArray
 
 from unrolled.errors import UserError
@@ -17,8 +17,6 @@ class Window(NamedTuple):
 
     inputs: Int[np.ndarray, "time batch"]
     targets: Int[np.ndarray, "time batch"]
-    resets: Bool[np.ndarray, "time batch"] | None
-    """Where the state is to be zero before the step, because another document begins."""
 
 
 class Windows(Sequence[Window]):
@@ -30,12 +28,10 @@ class Windows(Sequence[Window]):
         batch: int,
         borders: NDArray[np.int64],
         context: int,
-        reset_after: int | None,
     ) -> None:
         self._ids = ids
         self._borders = borders
         self._context = context
-        self._reset_after = reset_after
         self._columns = np.arange(batch) * int(borders[-1])
 
     def __len__(self) -> int:
@@ -57,8 +53,7 @@ class Windows(Sequence[Window]):
         ids = self._ids[np.maximum(steps, 0)].astype(np.int64)
         if start == 0:
             ids[0, 0] = self._context
-        inputs, targets = ids[:-1], ids[1:]
-        return Window(inputs, targets, None if self._reset_after is None else inputs == self._reset_after)
+        return Window(ids[:-1], ids[1:])
 
     @property
     def predictions(self) -> int:
@@ -72,7 +67,6 @@ def stream_windows(
     batch: int,
     length: int,
     context: int,
-    reset_after: int | None = None,
     jitter: float = 0.0,
     seed: int = 0,
     epoch: int = 0,
@@ -87,7 +81,6 @@ def stream_windows(
         ids: (tokens,), such as an id store's ``ids``.
         length: steps a window; the last one may be shorter.
         context: the id that stands before the stream (eos).
-        reset_after: a new document begins after this id (eos), and :attr:`Window.resets` says so.
         jitter: standard deviation of the window length, in steps; one window in twenty is about half as long
             (Merity et al. 2018, section 5). Depends on (seed, epoch) alone.
 
@@ -103,7 +96,7 @@ def stream_windows(
         borders = _jittered(steps, length, jitter, np.random.default_rng((seed, epoch)))
     else:
         borders = np.append(np.arange(0, steps, length), steps)
-    return Windows(ids, batch, borders, context, reset_after)
+    return Windows(ids, batch, borders, context)
 
 
 def _jittered(steps: int, length: int, jitter: float, random: np.random.Generator) -> NDArray[np.int64]:

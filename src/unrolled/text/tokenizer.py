@@ -22,6 +22,8 @@ _SHOWN = ("<pad>", "<unk>", "<s>", "</s>")
 # text can spell a token with a space inside: a word "</s>" of the text never becomes the end of a sentence.
 _STORED = (" <pad>", " <unk>", " <s>", " </s>")
 _DEFAULT_BPE_SIZE = 8000
+_COUNTED = 4_000_000
+"""Distinct words held while counting; when there are more, the rarest are forgotten (few are ever kept)."""
 
 Ids = NDArray[np.int32]
 
@@ -202,6 +204,20 @@ class Tokenizer:
             stored = [_readable(bytes(values[letter] for letter in token)) for token in stored]
         return [*_SHOWN, *stored]
 
+    @cached_property
+    def characters(self) -> NDArray[np.int64]:
+        """How many characters of the text each id stands for, with its eos standing for the line's end.
+
+        A character in several tokens counts with its first byte. The space that byte pair encoding puts
+        before a line is taken off with the line's end. A word or a symbol counts as one.
+        """
+        stored = [self._tokenizer.id_to_token(i) or "" for i in range(4, self.size)]
+        if self.kind in ("byte", "bpe"):
+            values = {letter: value for value, letter in enumerate(_byte_letters())}
+            counts = [sum(values[letter] & 0xC0 != 0x80 for letter in token) for token in stored]
+            return np.array([0, 0, 0, 0 if self.kind == "bpe" else 1, *counts])
+        return np.array([0, 1, 0, 1, *(1 for _ in stored)])
+
     def id(self, token: str) -> int | None:
         """The id of one token as :attr:`vocabulary` shows it, or ``None``."""
         return self._ids.get(token)
@@ -238,8 +254,12 @@ def _count(lines: Iterable[str], kind: str, normalizer: normalizers.Normalizer |
     normalize: Callable[[str], str] = normalizer.normalize_str if normalizer is not None else str
     split = _SPLITS[kind]
     counts: Counter[str] = Counter()
+    rare = 0
     for line in lines:
         counts.update(split(normalize(line)))
+        while len(counts) > _COUNTED:  # as Manku & Motwani 2002, section 4.2, count in bounded memory
+            rare += 1
+            counts = Counter({word: count for word, count in counts.items() if count > rare})
     return counts
 
 

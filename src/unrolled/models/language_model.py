@@ -1,0 +1,195 @@
+"""A recurrent language model (Mikolov et al. 2010; Zaremba et al. 2014; Merity et al. 2018, AWD-LSTM)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from unrolled.models.language_settings import LanguageModelSettings
+from unrolled.models.segments import Segments
+from unrolled.nn.cells import State
+from unrolled.nn.embedding import Embedding, tie
+from unrolled.nn.layers import Recurrent
+from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+
+
+class Read(NamedTuple):
+    """What reading some tokens leaves.
+
+    Attributes:
+        output: of the last layer, ``(time, batch, output)``.
+        features: what is projected on the vocabulary, ``(time, batch, features)``.
+        state: after the last step; each quantity ``(layers, batch, …)``.
+    """
+
+    output: Float[Tensor, "time batch output"]
+    features: Float[Tensor, "time batch features"]
+    state: State
+
+
+@dataclass(frozen=True)
+class LanguageState:
+    """The state of each row, every quantity ``(layers, rows, …)``."""
+
+    parts: State
+
+    @property
+    def rows(self) -> int:
+        return self.parts[0].shape[1]
+
+
+class LanguageModel(nn.Module):
+    """Embedding, recurrent layers, projection on the vocabulary: log P(y⟨t⟩ | y⟨<t⟩). Ids are time first.
+
+    It is a :class:`unrolled.decoding.Decoder` whose source are the tokens that come before the first.
+
+    Args:
+        vocabulary: ids there are.
+        padding: the id that is no token; as a target it is not counted.
+        reset_at: reading this id, the state before it is zero: another document begins. Not for ragged
+            batches, whose rows are documents already.
+    """
+
+    def __init__(
+        self,
+        settings: LanguageModelSettings,
+        vocabulary: int,
+        *,
+        padding: int = 0,
+        reset_at: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.padding = padding
+        self.reset_at = reset_at
+        self.embedding = Embedding(
+            vocabulary,
+            settings.embedding_size,
+            padding=padding,
+            dropout=settings.embedding_dropout,
+            word_dropout=settings.word_dropout,
+            tuned=settings.tuned,
+        )
+        self.layers = Recurrent(
+            settings.cell,
+            settings.embedding_size,
+            settings.hidden_size,
+            settings.layers,
+            dropout=settings.layer_dropout,
+            input_dropout=settings.input_dropout,
+            recurrent_dropout=settings.recurrent_dropout,
+            weight_drop=settings.weight_drop,
+            layer_norm=settings.layer_norm,
+            **settings.cell_options,
+        )
+        features = settings.embedding_size if settings.tie else self.layers.output_size
+        self.bottleneck = (
+            None if features == self.layers.output_size else nn.Linear(self.layers.output_size, features)
+        )
+        self.projection = nn.Linear(features, vocabulary)
+        nn.init.zeros_(self.projection.bias)
+        if settings.tie:
+            tie(self.embedding, self.projection)
+
+    def forward(
+        self,
+        inputs: Int[Tensor, "time batch"],
+        targets: Int[Tensor, "time batch"],
+        state: State | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, ""], State]:
+        """The summed loss in nats of predicting ``targets``, with the penalties a token; and the state.
+
+        Penalties (Merity et al. 2017, section 4) count in training alone, once for each token.
+        """
+        read = self.read(inputs, state, lengths=lengths)
+        total = projected_cross_entropy(
+            read.features.flatten(0, 1),
+            self.projection.weight,
+            self.projection.bias,
+            targets.flatten(),
+            ignore_index=self.padding,
+        )
+        if self.training:
+            real = targets != self.padding
+            total = total + real.sum() * self._penalty(read, real)
+        return total, read.state
+
+    def read(
+        self,
+        inputs: Int[Tensor, "time batch"],
+        state: State | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> Read:
+        """Read tokens, from zeros or from the state that other tokens left."""
+        vectors = self.embedding(inputs)
+        resets = None if self.reset_at is None else inputs == self.reset_at
+        if resets is None or not bool(resets.any()):
+            output, after = self._run(vectors, state, lengths)
+        else:
+            segments = Segments.cut(resets)
+            begin = None if state is None else segments.begin(state)
+            output, after = self._run(segments.split(vectors), begin, segments.lengths)
+            output, after = segments.join(output, len(inputs)), segments.end(after)
+        features = output if self.bottleneck is None else self.bottleneck(output)
+        if self.training and self.settings.readout_dropout:
+            features = features * F.dropout(torch.ones_like(features[0]), self.settings.readout_dropout)
+        return Read(output, features, after)
+
+    def _run(self, vectors: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:
+        output, after = self.layers(vectors, state, lengths=lengths)
+        return output, (after,) if isinstance(after, Tensor) else after
+
+    def _penalty(self, read: Read, real: Tensor) -> Tensor:
+        """α·mean(a²) + β·mean((a⟨t+1⟩ − a⟨t⟩)²) over real positions."""
+        settings, penalty = self.settings, read.output.new_zeros(())
+        if settings.activation_penalty:
+            penalty = penalty + settings.activation_penalty * read.features[real].pow(2).mean()
+        if settings.temporal_penalty and len(real) > 1:
+            moved = (read.output[1:] - read.output[:-1])[real[1:]]
+            penalty = penalty + settings.temporal_penalty * moved.pow(2).mean()
+        return penalty
+
+    @torch.no_grad()
+    def log_probs(
+        self,
+        inputs: Int[Tensor, "time batch"],
+        targets: Int[Tensor, "time batch"],
+        state: State | None = None,
+        *,
+        lengths: Int[Tensor, " batch"] | None = None,
+    ) -> tuple[Float[Tensor, "time batch"], State]:
+        """log P of each target given all before it, zero where it is padding; and the state after them."""
+        read = self.read(inputs, state, lengths=lengths)
+        real = targets != self.padding
+        found = projected_log_probs(
+            read.features[real], self.projection.weight, self.projection.bias, targets[real]
+        )
+        return found.new_zeros(real.shape).masked_scatter_(real, found), read.state
+
+    # unrolled.decoding.Decoder
+
+    def start(self, source: Int[Tensor, "time batch"]) -> LanguageState:
+        """Read what comes before the first token; there may be nothing (no steps)."""
+        like = self.embedding.weight
+        cells = [cell.initial_state(source.shape[1], like=like) for cell in self.layers.cells]  # type: ignore[operator]
+        state: State = tuple(torch.stack(parts) for parts in zip(*cells, strict=True))
+        return LanguageState(self.read(source, state).state if len(source) else state)
+
+    def step(
+        self, state: LanguageState, tokens: Int[Tensor, " rows"]
+    ) -> tuple[LanguageState, Float[Tensor, "rows vocabulary"]]:
+        """Feed each row its last token; the log-probabilities of the next."""
+        read = self.read(tokens[None], state.parts)
+        logits = F.linear(read.features[0], self.projection.weight, self.projection.bias)
+        return LanguageState(read.state), torch.log_softmax(logits, dim=-1)
+
+    def select(self, state: LanguageState, rows: Int[Tensor, " n"]) -> LanguageState:
+        return LanguageState(tuple(part[:, rows] for part in state.parts))
