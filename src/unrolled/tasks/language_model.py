@@ -406,7 +406,7 @@ class LanguageModel(base.Task):
             "nats_per_token": metrics.nats_per_token(lost, counts, tokens=kind),
         }
         if kind != "word":  # what an unknown word's characters are, it does not say
-            characters = np.add.reduceat(self.tokenizer.characters[ids], begins)
+            characters = np.add.reduceat(self.tokenizer.characters(ids), begins)
             found["bits_per_character"] = metrics.bits_per_character(lost, characters)
         return found
 

@@ -204,19 +204,24 @@ class Tokenizer:
             stored = [_readable(bytes(values[letter] for letter in token)) for token in stored]
         return [*_SHOWN, *stored]
 
-    @cached_property
-    def characters(self) -> NDArray[np.int64]:
-        """How many characters of the text each id stands for, with its eos standing for the line's end.
+    def characters(self, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """How many characters each token of a stream of texts stands for, eos for the end of its line.
 
-        A character in several tokens counts with its first byte. The space that byte pair encoding puts
-        before a line is taken off with the line's end. A word or a symbol counts as one.
+        A character in several tokens counts with its first byte; the space that byte pair encoding puts
+        before a text does not count. A word or a symbol counts as one.
         """
+        counts = self._characters[ids]
+        if self.kind == "bpe":
+            counts[(np.append(EOS, ids[:-1]) == EOS) & (ids != EOS)] -= 1
+        return counts
+
+    @cached_property
+    def _characters(self) -> NDArray[np.int64]:
         stored = [self._tokenizer.id_to_token(i) or "" for i in range(4, self.size)]
-        if self.kind in ("byte", "bpe"):
-            values = {letter: value for value, letter in enumerate(_byte_letters())}
-            counts = [sum(values[letter] & 0xC0 != 0x80 for letter in token) for token in stored]
-            return np.array([0, 0, 0, 0 if self.kind == "bpe" else 1, *counts])
-        return np.array([0, 1, 0, 1, *(1 for _ in stored)])
+        if self.kind not in ("byte", "bpe"):
+            return np.array([0, 1, 0, 1, *(1 for _ in stored)])
+        values = {letter: value for value, letter in enumerate(_byte_letters())}
+        return np.array([0, 0, 0, 1, *(sum(values[x] & 0xC0 != 0x80 for x in token) for token in stored)])
 
     def id(self, token: str) -> int | None:
         """The id of one token as :attr:`vocabulary` shows it, or ``None``."""
