@@ -27,7 +27,8 @@ def recipe(tmp_path: Path) -> Any:
     (tmp_path / "text.txt").write_text("\n".join(LINES) + "\n", encoding="utf-8")
     path = tmp_path / "my.toml"
     path.write_text(
-        f'task = "language-model"\n[data]\ntrain = "text.txt"\ndev = "text.txt"\ntest = "text.txt"\n{SECTIONS}'
+        'task = "language-model"\n[data]\ntrain = "text.txt"\ndev = "text.txt"\ntest = "text.txt"\n'
+        + SECTIONS
     )
     return lambda *overrides: Recipe.read(path, overrides)
 
@@ -184,7 +185,7 @@ def test_the_same_seed_writes_the_same_text(make: Make) -> None:
     # A sample does not depend on how many others there are beside it.
     several = predictor.generate("the", length=40, seed=5, samples=3)
     assert len({text.text for text in several}) == 3
-    assert list(predictor.predict(["the"], length=40, seed=5))[0] == texts[0]
+    assert next(iter(predictor.predict(["the"], length=40, seed=5))) == texts[0]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -339,3 +340,30 @@ def test_an_empty_file_and_a_bidirectional_model_are_refused(make: Make, recipe:
         make(text="")
     with pytest.raises(UserError, match=r"model: .*reads backwards has seen the answer"):
         recipe("model.bidirectional=true")
+
+
+# Recipes made by looking.
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wanted"),
+    [
+        ("names.txt", "emma\nolivia\nava\nluc\n" * 30, ("lines", "character")),
+        ("play.txt", "To be, or not to be, that is the question:\n\n" * 60, ("stream", "character")),
+        ("ptb.txt", " the cat did n't see <unk> .\n" * 60, ("stream", "word")),
+        ("code.py", "def f(x):\n    return x\n" * 60, ("documents", "character")),
+    ],
+)
+def test_a_recipe_fitted_to_the_text(
+    tmp_path: Path, name: str, content: str, wanted: tuple[str, str]
+) -> None:
+    (tmp_path / name).write_text(content)
+    written = tmp_path / "new.toml"
+    written.write_text(LanguageModel.look([tmp_path / name]))
+    sections = cast(Any, Recipe.read(written).sections)
+    assert (sections.data.form, sections.text.kind) == wanted
+    if wanted[0] != "documents":
+        (tmp_path / "run").mkdir()
+        assert len(LanguageModel.prepare(sections, tmp_path / "run").plan(1, 0))
+    with pytest.raises(UserError, match="no such file"):
+        LanguageModel.look([tmp_path / "missing.txt"])

@@ -146,7 +146,7 @@ def test_pairs_that_cannot_be_learnt_from_are_counted(make: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     ("lines", "overrides", "says"),
     [
-        ([("a " * 200, "A")], [], "no pair is left"),
+        ([("a " * 200, "A")], [], "no pairs are left"),
         ([], ["data.test_size=50"], "leaves nothing to train on"),
         ([], ["data.columns=[1, 3]"], r"pairs.tsv:1: column 3 is wanted"),
     ],

@@ -41,8 +41,8 @@ def generate(
 ) -> None:
     """Write text with a language model, one token drawn at a time; it is shown as it is drawn.
 
-    Settings that are not given are those of the run's recipe. The text ends with the end of a line or document
-    that the model was trained on, or after --length tokens; a model of one long text goes on to --length.
+    Settings that are not given are those of the run's recipe. A text ends where a line or document ends,
+    whichever the model was trained on, or after --length tokens; one long text goes on to --length.
 
     [bold]Example:[/bold]  unrolled generate runs/shakespeare --prompt "ROMEO:" --length 400 --seed 7
     """

@@ -68,7 +68,7 @@ class DecodingSettings(_Settings):
         return self
 
     def updated(self, **options: Any) -> Self:
-        """As for every section; ``replace_unknown`` allows unknown words, there being none to replace else."""
+        """As for every section; ``replace_unknown`` allows unknown words: else there is none to replace."""
         if options.get("replace_unknown"):
             options = {"allow_unknown": True, **options}
         return super().updated(**options)
