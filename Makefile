@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-EXTRAS := drawing,pronounce,tensorboard,caption,test,check
+EXTRAS := drawing,pronounce,tensorboard,caption,t-sne,test,check
 
 .PHONY: demo test test-slow check bench native sanitize clean
 .DEFAULT_GOAL := test

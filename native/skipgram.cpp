@@ -41,7 +41,7 @@ struct EmbeddingJob {
     float* output;                 // (vocabulary, dimensions)
 };
 
-constexpr int64_t round_windows = 256;   // synchronous: windows that see the same rows
+constexpr int64_t round_windows = 256;   // synchronous: windows that see the same rows, at most
 constexpr int64_t stride_windows = 512;  // lock-free: windows a thread takes at a time
 constexpr int64_t measure_every = 64;    // the loss reported is that of one window in so many
 constexpr uint64_t choices = 4096;       // random numbers set aside for each word
@@ -207,8 +207,8 @@ Measured lock_free(const EmbeddingJob& job, const Words& words, std::atomic<int6
 
 void synchronous(const EmbeddingJob& job, const Words& words, std::vector<Window>& round, Barrier& barrier, int part,
                  int parts) {
-    for (int64_t first = 0; first < words.size(); first += round_windows) {
-        const int64_t size = std::min(round_windows, words.size() - first);
+    for (int64_t first = 0; first < words.size(); first += int64_t(round.size())) {
+        const int64_t size = std::min(int64_t(round.size()), words.size() - first);
         const Share mine = share(size, part, parts);
         for (int64_t i = mine.begin; i < mine.end; ++i) {
             round[i].choose(job, words, first + i);
@@ -231,7 +231,8 @@ extern "C" UNROLLED_EXPORT void unrolled_train_embeddings(const unrolled::Embedd
     using namespace unrolled;
     const Words words(*job, ids, bounds, sentences, position);
     if (job->synchronous) {
-        std::vector<Window> round(round_windows);
+        // Where there are few words a round meets each of them often, and its changes add up to too large a step.
+        std::vector<Window> round(std::clamp<int64_t>(job->vocabulary / 16, 1, round_windows));
         std::optional<Barrier> barrier;
         std::once_flag made;
         parallel(job->threads, [&](int thread, int threads) {

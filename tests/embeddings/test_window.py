@@ -30,10 +30,16 @@ native = pytest.mark.skipif(kernels.load() is None, reason="the native kernels a
 
 
 def make_job(
-    seed: int, *, architecture: int, pieces: bool = False, negatives: int = 5, dimensions: int = 7
+    seed: int,
+    *,
+    architecture: int,
+    pieces: bool = False,
+    negatives: int = 5,
+    dimensions: int = 7,
+    vocabulary: int = VOCABULARY,
 ) -> tuple[WindowJob, Any, Any]:
     random = np.random.default_rng(seed)
-    counts = random.integers(1, 50, VOCABULARY)
+    counts = random.integers(1, 50, vocabulary)
     table = alias_table(counts**0.75)
     job = WindowJob(
         architecture=architecture,
@@ -46,15 +52,15 @@ def make_job(
         keep=keep_odds(counts, 0.05),
         noise_odds=table.odds,
         noise_alias=table.alias,
-        input=random.normal(size=(VOCABULARY + 11, dimensions)).astype(np.float32),
-        output=random.normal(size=(VOCABULARY, dimensions)).astype(np.float32),
+        input=random.normal(size=(vocabulary + 11, dimensions)).astype(np.float32),
+        output=random.normal(size=(vocabulary, dimensions)).astype(np.float32),
     )
     if pieces:
-        lengths = random.integers(1, 6, VOCABULARY)
+        lengths = random.integers(1, 6, vocabulary)
         job.pieces_begin = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         job.pieces = random.integers(0, len(job.input), lengths.sum()).astype(np.int32)
     bounds = np.concatenate([[0], np.cumsum(random.integers(1, 9, SENTENCES))]).astype(np.int64)
-    return job, random.integers(0, VOCABULARY, bounds[-1]).astype(np.int32), bounds
+    return job, random.integers(0, vocabulary, bounds[-1]).astype(np.int32), bounds
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -116,10 +122,10 @@ def test_synchronous_result_does_not_depend_on_threads(case: str) -> None:
 
 @native
 def test_synchronous_changes_are_those_of_the_frozen_rows() -> None:
-    job, ids, bounds = make_job(6, architecture=0)
+    job, ids, bounds = make_job(6, architecture=0, vocabulary=16 * 100)  # rounds of a hundred windows
     frozen = copy.deepcopy(job)
     expected = job.input.astype(np.float64)
-    for window in windows(frozen, ids, bounds, 0):  # fewer windows than a round holds
+    for window in windows(frozen, ids, bounds, 0):
         found = gradients(window, frozen.input[window.rows], frozen.output[window.targets])
         np.add.at(expected, window.rows, -window.rate * found.rows)
     train_natively(job, ids, bounds, 0, threads=2, synchronous=True)

@@ -36,6 +36,7 @@ COMMANDS = (
     "evaluate",
     "compare",
     "bleu",
+    "embed",
     "info",
 )
 """In the order of the help. ``unrolled.cli.<name>`` holds ``app``, a typer application."""

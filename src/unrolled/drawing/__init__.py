@@ -11,6 +11,7 @@ from unrolled.drawing.heatmap import draw_alignment, draw_confusion, draw_heatma
 from unrolled.drawing.markup import Markup, details, figure, preformatted, table
 from unrolled.drawing.page import Page
 from unrolled.drawing.points import draw_points
+from unrolled.drawing.scatter import scatter_markup
 from unrolled.drawing.shapes import SHAPES, draw_shape
 from unrolled.drawing.sheet import draw_sheet
 from unrolled.drawing.tokens import draw_tokens, tokens_markup
@@ -37,6 +38,7 @@ __all__ = [
     "draw_tree",
     "figure",
     "preformatted",
+    "scatter_markup",
     "svg",
     "table",
     "tokens_markup",

@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from unrolled.drawing.markup import Markup, join
+from unrolled.drawing.scatter import SCATTER_SCRIPT, scatter_styles
 from unrolled.drawing.tokens import token_styles
 from unrolled.errors import RunError, UserError
 
@@ -103,7 +104,7 @@ class Page:
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
 script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
 <title>{escape(self.title)}</title>
-<style>{_STYLE}{token_styles()}</style>
+<style>{_STYLE}{token_styles()}{scatter_styles()}</style>
 </head>
 <body>
 <a class="skip" href="#content">Skip to the content</a>
@@ -115,7 +116,7 @@ script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
 <main id="content" tabindex="-1">
 {body}
 </main>
-<script>{_SCRIPT}</script>
+<script>{_SCRIPT}{SCATTER_SCRIPT}</script>
 </body>
 </html>
 """

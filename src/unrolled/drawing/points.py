@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from unrolled.drawing.colours import MARKERS, SERIES
 from unrolled.drawing.figure import Target, draw_on
@@ -28,13 +28,7 @@ def draw_points(
         ValueError: the places are not (number of labels, 2), or the groups do not fit.
         UserError: an ending other than .png or .svg, or matplotlib is missing.
     """
-    positions = np.asarray(places, dtype=np.float64)
-    if positions.shape != (len(labels), 2) or not len(labels):
-        raise ValueError(
-            f"places of shape {positions.shape} do not fit {len(labels)} labels: expected (n, 2)"
-        )
-    if groups is not None and len(groups) != len(labels):
-        raise ValueError(f"{len(groups)} groups do not fit {len(labels)} labels")
+    positions = check_points(places, labels, groups)
     kinds = list(dict.fromkeys(groups)) if groups is not None else [""]
     names = [shortened(label) for label in labels]
     with draw_on(path, [*names, *kinds, x_label, y_label, title], 7.0, 5.5) as figure:
@@ -59,3 +53,21 @@ def draw_points(
             axes.set_title(title, loc="left")
         if groups is not None:
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+
+
+def check_points(
+    places: ArrayLike, labels: Sequence[str], groups: Sequence[str] | None
+) -> NDArray[np.float64]:
+    """The places as an array (n, 2).
+
+    Raises:
+        ValueError: they are not (number of labels, 2), there are none, or the groups do not fit.
+    """
+    positions = np.asarray(places, dtype=np.float64)
+    if positions.shape != (len(labels), 2) or not len(labels):
+        raise ValueError(
+            f"places of shape {positions.shape} do not fit {len(labels)} labels: expected (n, 2)"
+        )
+    if groups is not None and len(groups) != len(labels):
+        raise ValueError(f"{len(groups)} groups do not fit {len(labels)} labels")
+    return positions

@@ -1,0 +1,21 @@
+"""Words as vectors: learning them from text, and asking them questions."""
+
+from unrolled.embeddings.corpus import Corpus
+from unrolled.embeddings.method import METHODS, Method
+from unrolled.embeddings.projection import pca, t_sne
+from unrolled.embeddings.settings import BlockSettings, CorpusData, VectorSettings, WordSettings, WordTests
+from unrolled.embeddings.vectors import Vectors
+
+__all__ = [
+    "METHODS",
+    "BlockSettings",
+    "Corpus",
+    "CorpusData",
+    "Method",
+    "VectorSettings",
+    "Vectors",
+    "WordSettings",
+    "WordTests",
+    "pca",
+    "t_sne",
+]

@@ -1,4 +1,4 @@
-"""The ``[text]`` and ``[model]`` sections of a recipe that learns word vectors."""
+"""What a recipe says that learns word vectors."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unrolled.text.settings import Located, TokenizerSettings
 
-class WordSettings(BaseModel):
+
+class CorpusData(Located):
+    """Text to learn from."""
+
+    train: str | tuple[str, ...] = Field(
+        description="text files, a folder of them, a JSONL (by its ending), or a named source such as"
+        " python-source; a line is a sentence"
+    )
+    column: str = Field("text", description="which key of a JSONL or a data set holds the text")
+
+
+class WordSettings(TokenizerSettings):
     """What a word is, and which words have a vector."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     split: Literal["space", "words"] = Field(
         "space",
-        description="space: at white space, for text that is tokenized already; words: runs of letters and"
-        " digits, every other mark by itself",
+        description="space: text is tokenized already; words: runs of letters and digits, every other mark by"
+        " itself",
     )
-    lowercase: bool = Field(False, description="lower-case the text")
     min_count: int = Field(5, ge=1, description="words seen fewer times are left out")
-    size: int | None = Field(None, ge=1, description="most words that have a vector; the most frequent stay")
 
 
 class VectorSettings(BaseModel):
@@ -39,14 +47,6 @@ class VectorSettings(BaseModel):
         description="neighbours on each side, of which skip-gram and cbow draw 1 to all;"
         " not set: 5, glove 10",
     )
-    epochs: int | None = Field(
-        None, ge=1, description="passes over the text, or over glove's counts; not set: 5, glove 25"
-    )
-    learning_rate: float | None = Field(
-        None, gt=0, description="at the beginning; not set: skip-gram 0.025, cbow 0.075, glove 0.05"
-    )
-    last_learning_rate: float = Field(0.0001, ge=0, description="at the end (glove: stays as it is)")
-
     negatives: int = Field(5, ge=1, le=100, description="words drawn from the noise for each one predicted")
     noise_power: float = Field(
         0.75, ge=0, le=1, description="a word is drawn by its count to this power: 1 as often as it occurs"
@@ -80,21 +80,32 @@ class VectorSettings(BaseModel):
                 raise ValueError("piece_lengths: the shortest is at least 1 and at most the longest")
             if self.method == "glove":
                 raise ValueError("piece_lengths: glove has no character n-grams; use skip-gram or cbow")
-        if self.learning_rate is not None and self.learning_rate < self.last_learning_rate:
-            raise ValueError("last_learning_rate: must not be above learning_rate")
         return self
-
-    @property
-    def first_rate(self) -> float:
-        """The learning rate at the beginning."""
-        return self.learning_rate or {"skip-gram": 0.025, "cbow": 0.075, "glove": 0.05}[self.method]
 
     @property
     def reach(self) -> int:
         """The window."""
         return self.window or (10 if self.method == "glove" else 5)
 
-    @property
-    def passes(self) -> int:
-        """The epochs."""
-        return self.epochs or (25 if self.method == "glove" else 5)
+
+class BlockSettings(BaseModel):
+    """How much an update takes; part of ``[training]``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    batch_words: int = Field(
+        10_000, ge=1, description="words of text between two learning rates (glove: 16 pairs for each)"
+    )
+
+
+class WordTests(BaseModel):
+    """Questions that vectors are asked; ``[metrics]``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    analogies: str | None = Field(
+        None, description="file of questions, four words a line, sections begun by a colon; path as in [data]"
+    )
+    pairs: str | None = Field(
+        None, description="file of word pairs with people's judgement of them; path as in [data]"
+    )

@@ -5,6 +5,7 @@ from unrolled.metrics.by_length import Bucket, by_length
 from unrolled.metrics.calibration import calibration_error
 from unrolled.metrics.chrf import chrf
 from unrolled.metrics.classification import accuracy, confusion, confusion_table, macro_f1, token_accuracy
+from unrolled.metrics.correlation import spearman
 from unrolled.metrics.edit_distance import (
     edit_distance,
     phoneme_error_rate,
@@ -38,6 +39,7 @@ __all__ = [
     "perplexity",
     "phoneme_error_rate",
     "span_f1",
+    "spearman",
     "token_accuracy",
     "token_error_rate",
     "word_error_rate",

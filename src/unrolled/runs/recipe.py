@@ -114,7 +114,7 @@ class Recipe:
                 raise UserError(f"{source.place((section,))}: {section} is a section: write [{section}]")
         # An absent section is an empty one, so that its own defaults and messages apply.
         sections = {section: values.get(section, {}) for section in known if section != "training"}
-        training = dict(values.get("training", {}))
+        training = {**task.training_defaults(sections.get("model", {})), **values.get("training", {})}
         extension = _models(task.Sections.model_fields["training"].annotation) if _extends(task) else []
         if extension:
             own = {key for model in extension for key in model.model_fields}

@@ -11,6 +11,7 @@ _MODULES = {
     "classify": "unrolled.tasks.classify",
     "tag": "unrolled.tasks.tag",
     "language-model": "unrolled.tasks.language_model",
+    "embed": "unrolled.tasks.embed",
     "translate": "unrolled.tasks.translate",
 }
 """Recipe name → module; imported when asked for, so that a command pays for one task alone."""

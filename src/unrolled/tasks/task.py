@@ -134,6 +134,11 @@ class Task(ABC):
         self.sections = sections
         self.folder = folder
 
+    @classmethod
+    def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings of ``[training]`` that suit the task where the recipe is silent, given its ``[model]``."""
+        return {}
+
     # Data: prepared once a run, opened ever after.
 
     @classmethod
@@ -204,6 +209,22 @@ class Task(ABC):
         Raises:
             UserError: files this task cannot read, and what it expects.
         """
+
+
+class SelfLearning(Task):
+    """A task whose model changes its own weights, in native code, instead of by autograd and an optimizer."""
+
+    @abstractmethod
+    def learn(self, model: nn.Module, batch: Any, rate: float, seed: int) -> Loss:
+        """Change the weights by the batch, in place, and answer its loss before that.
+
+        Args:
+            rate: the learning rate of this update.
+            seed: of the training; choices depend on it and on where the batch stands in the training.
+        """
+
+    def loss(self, model: nn.Module, batch: Any, carried: Carried = None) -> Loss:
+        raise TypeError(f"{self.name}: has no loss to differentiate; its model learns by itself")
 
 
 def no_options(name: str, options: Mapping[str, Any]) -> None:

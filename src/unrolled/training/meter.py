@@ -17,8 +17,8 @@ class Meter:
     """Sums over updates. Numbers stay on their device until :meth:`look`."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, Tensor, Clipping]] = []
-        self._sums = {"updates": 0, "predictions": 0, "loss": 0.0, "norm": 0.0, "clipped": 0}
+        self._waiting: list[tuple[int, int, Tensor, Clipping | None]] = []
+        self._sums = {"updates": 0, "predictions": 0, "loss": 0.0, "gradients": 0, "norm": 0.0, "clipped": 0}
         self._largest = 0.0
         self._clock = time.monotonic()
         self._timed = [0, 0]
@@ -35,24 +35,27 @@ class Meter:
         yield
         self._clock += time.monotonic() - begun
 
-    def add(self, update: int, count: int, loss: Tensor, clipping: Clipping) -> None:
-        """Take in an update of ``count`` predictions with summed loss ``loss`` in nats."""
+    def add(self, update: int, count: int, loss: Tensor, clipping: Clipping | None) -> None:
+        """Take in an update of ``count`` predictions: their summed loss in nats, and its gradient."""
         self._waiting.append((update, count, loss, clipping))
 
     def look(self) -> tuple[int, str] | None:
         """Fetch the numbers; answer the first update whose loss or gradient is not finite, and which."""
         for update, count, loss, clipping in self._waiting:
-            total, norm = float(loss), float(clipping.norm)
+            total = float(loss)
             if not math.isfinite(total):
                 return update, f"the loss is {total}"
-            if not math.isfinite(norm):
-                return update, f"the gradient's norm is {norm}"
+            if clipping is not None:
+                norm = float(clipping.norm)
+                if not math.isfinite(norm):
+                    return update, f"the gradient's norm is {norm}"
+                self._sums["gradients"] += 1
+                self._sums["norm"] += norm
+                self._sums["clipped"] += int(clipping.clipped)
+                self._largest = max(self._largest, norm)
             self._sums["updates"] += 1
             self._sums["predictions"] += count
             self._sums["loss"] += total
-            self._sums["norm"] += norm
-            self._sums["clipped"] += int(clipping.clipped)
-            self._largest = max(self._largest, norm)
             self._timed[0] += 1
             self._timed[1] += count
         self._waiting.clear()
@@ -80,13 +83,12 @@ class Meter:
             return None
         if self._timed[0]:
             self._seconds = (time.monotonic() - self._clock) / self._timed[0]
-        return {
-            "loss": self.loss,
-            "tokens_per_second": round(self.rate, 1),
-            "gradient_norm": self._sums["norm"] / updates,
-            "gradient_norm_largest": self._largest,
-            "clipped": self._sums["clipped"] / updates,
-        }
+        found = {"loss": self.loss, "tokens_per_second": round(self.rate, 1)}
+        if gradients := self._sums["gradients"]:
+            found["gradient_norm"] = self._sums["norm"] / gradients
+            found["gradient_norm_largest"] = self._largest
+            found["clipped"] = self._sums["clipped"] / gradients
+        return found
 
     def reset(self) -> None:
         """Begin a new line."""

@@ -60,7 +60,8 @@ def train(
         recipe = Recipe.read(recipe, overrides)
     if seed is not None:
         recipe = recipe.with_seed(seed)
-    place = find_device(device)
+    own = issubclass(tasks.find(recipe.task), tasks.SelfLearning)
+    place = torch.device("cpu") if own else find_device(device)  # native code knows no other device
     folder = RunFolder(run if run is not None else Path("runs") / recipe.name)
     folder.create()
     with ExitStack() as stack:

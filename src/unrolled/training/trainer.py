@@ -16,7 +16,7 @@ from unrolled.runs import RunFolder, TrainingSettings, checkpoint
 from unrolled.runs.average import WEIGHTS
 from unrolled.runs.checkpoint import Checkpoint
 from unrolled.runs.weights import read_tensors, restore, snapshot, weights, write_tensors
-from unrolled.tasks import Task
+from unrolled.tasks import SelfLearning, Task
 from unrolled.tasks.task import Carried
 from unrolled.training.averaging import build_averaging
 from unrolled.training.exactness import seed_for
@@ -24,7 +24,13 @@ from unrolled.training.feed import Group, ahead, groups
 from unrolled.training.interruption import Interrupted, Interruption
 from unrolled.training.log import Log
 from unrolled.training.meter import Meter
-from unrolled.training.optimizer import build_optimizer, clip, load_optimizer, optimizer_tensors
+from unrolled.training.optimizer import (
+    Clipping,
+    build_optimizer,
+    clip,
+    load_optimizer,
+    optimizer_tensors,
+)
 from unrolled.training.progress import Show
 from unrolled.training.schedule import Schedule
 from unrolled.training.selection import Selection
@@ -49,6 +55,8 @@ class Trainer:
     ) -> None:
         if settings.precision == "bfloat16" and device.type == "cpu":
             raise UserError("training.precision: bfloat16 needs a GPU; on this device use float32")
+        if isinstance(task, SelfLearning):
+            _check_own(settings)
         self.task, self.model, self.settings = task, model, settings
         self.folder, self.device, self.environment, self.show = folder, device, environment, show
         self.update = 0
@@ -146,6 +154,22 @@ class Trainer:
         """One update."""
         torch.manual_seed(seed_for(self.settings.seed, self.update + 1))
         rate = self.schedule.learning_rate(self.update + 1)
+        clipping = None
+        if isinstance(self.task, SelfLearning):
+            summed = self._learn(self.task, group, rate)
+        else:
+            summed, clipping = self._descend(group, rate)
+        self.update += 1
+        self.epoch, self.index = (group.epoch + 1, 0) if group.last else (group.epoch, group.index + 1)
+        if group.last:
+            self.carried = None
+        self.averaging.updated(self.model)
+        self.meter.add(self.update, group.count, summed, clipping)
+        if self.device.type == "cpu":  # Elsewhere looking at a number waits for the device.
+            self._check()
+
+    def _descend(self, group: Group, rate: float) -> tuple[Tensor, Clipping]:
+        """Change the weights by autograd and the optimizer; the summed loss, and what was clipped."""
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
@@ -159,14 +183,12 @@ class Trainer:
             self.carried = None if loss.carried is None else tuple(tensor.detach() for tensor in loss.carried)
         clipping = clip(self.model.parameters(), self.settings)
         self.optimizer.step()
-        self.update += 1
-        self.epoch, self.index = (group.epoch + 1, 0) if group.last else (group.epoch, group.index + 1)
-        if group.last:
-            self.carried = None
-        self.averaging.updated(self.model)
-        self.meter.add(self.update, count, summed, clipping)
-        if self.device.type == "cpu":  # Elsewhere looking at a number waits for the device.
-            self._check()
+        return summed, clipping
+
+    def _learn(self, task: SelfLearning, group: Group, rate: float) -> Tensor:
+        """Let the model change its own weights; the summed loss."""
+        losses = [task.learn(self.model, batch, rate, self.settings.seed) for batch in group.batches]
+        return torch.stack([loss.total for loss in losses]).sum()
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.settings.precision == "bfloat16":
@@ -303,3 +325,24 @@ class Trainer:
 
 
 _OPTIMIZER, _AVERAGE, _BEST, _CARRIED = "optimizer.", "average.", "best.", "carried."
+_DESCENT = (
+    "precision",
+    "optimizer",
+    "betas",
+    "epsilon",
+    "momentum",
+    "weight_decay",
+    "clip_norm",
+    "clip_value",
+)
+
+
+def _check_own(settings: TrainingSettings) -> None:
+    """Refuse settings that mean nothing where a model changes its own weights.
+
+    Raises:
+        UserError: one is not its default; it is named.
+    """
+    for key in _DESCENT:
+        if getattr(settings, key) != TrainingSettings.model_fields[key].default:
+            raise UserError(f"training.{key}: this task's model changes its own weights; leave the key out")
