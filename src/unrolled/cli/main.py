@@ -35,6 +35,7 @@ COMMANDS = (
     "score",
     "evaluate",
     "compare",
+    "inspect",
     "bleu",
     "embed",
     "info",

@@ -5,24 +5,29 @@ only for the pictures in them.
 """
 
 from unrolled.drawing.bars import draw_bars, draw_histogram
+from unrolled.drawing.colours import Map
 from unrolled.drawing.curves import Series, draw_curves
 from unrolled.drawing.figure import check_target, svg
 from unrolled.drawing.heatmap import draw_alignment, draw_confusion, draw_heatmap
-from unrolled.drawing.markup import Markup, details, figure, preformatted, table
+from unrolled.drawing.labels import token_label
+from unrolled.drawing.markup import Cell, Markup, details, figure, preformatted, table
 from unrolled.drawing.page import Page
 from unrolled.drawing.points import draw_points
 from unrolled.drawing.scatter import scatter_markup
 from unrolled.drawing.shapes import SHAPES, draw_shape
 from unrolled.drawing.sheet import draw_sheet
 from unrolled.drawing.tokens import draw_tokens, tokens_markup
-from unrolled.drawing.tree import Node, draw_tree
+from unrolled.drawing.tree import Node, Standing, draw_tree
 
 __all__ = [
     "SHAPES",
+    "Cell",
+    "Map",
     "Markup",
     "Node",
     "Page",
     "Series",
+    "Standing",
     "check_target",
     "details",
     "draw_alignment",
@@ -41,5 +46,6 @@ __all__ = [
     "scatter_markup",
     "svg",
     "table",
+    "token_label",
     "tokens_markup",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -57,7 +57,7 @@ def watching(*, gates: bool = False, nudges: bool = False) -> Iterator[list[Pass
         nudges: make the hidden states' gradients known; inputs that have no gradient get one, too. The cells
             then run step by step.
     """
-    watcher = _Watcher(gates, nudges, [])
+    watcher = _Watcher(gates, nudges)
     token = _watcher.set(watcher)
     try:
         yield watcher.passages
@@ -81,7 +81,8 @@ def watched(run: Callable[..., Unrolled]) -> Callable[..., Unrolled]:
 class _Watcher:
     gates: bool
     nudges: bool
-    passages: list[Passage]
+    passages: list[Passage] = field(default_factory=list)
+    leaves: dict[Tensor, Tensor] = field(default_factory=dict)
 
     def see(
         self,
@@ -98,7 +99,8 @@ class _Watcher:
             answer, nudges = run(cell, inputs, state, record=record, **options), None
         else:
             if not inputs.requires_grad:
-                inputs = inputs.detach().requires_grad_()
+                # What several cells read (both directions of a layer) stays one tensor.
+                inputs = self.leaves.setdefault(inputs, inputs.detach().requires_grad_())
             nudges = inputs.new_zeros((*inputs.shape[:2], state[0].shape[-1]), requires_grad=True)
             nudged = _Nudged(cell, nudges.shape[-1])
             # What was a path within the cell is one within the cell around it.

@@ -78,6 +78,13 @@ class Translator(writing.Writer[text.Ids, Translation]):
     def nothing(self, line: str) -> Translation:
         return Translation()
 
+    @property
+    def readers(self) -> dict[str, str]:
+        return {"encoder": self.task.source.separator}
+
+    def positions(self, line: str, source: text.Ids) -> list[str]:
+        return [*self.task.source.pieces(line), *self.task.source.tokens([self.task.source.eos])]
+
     def finish(
         self, line: str, source: text.Ids, written: dict[str, Any], settings: decoding.DecodingSettings
     ) -> Translation:

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from unrolled import decoding, metrics, models, text
 from unrolled.errors import UserError
-from unrolled.tasks import pretrained, rows
+from unrolled.tasks import inside, pretrained, rows
 from unrolled.tasks import task as base
 
 S = TypeVar("S", bound=Sized)
@@ -95,6 +95,7 @@ class ScoredPair:
         score: log-probability divided by length to the power of the length penalty, as the search ranks.
         log_prob: natural logarithm of P(target | source), eos counted.
         tokens, token_log_probs: each target token, eos last, and its share.
+        unknown: how many of the tokens are unknown words.
     """
 
     text: str
@@ -102,12 +103,13 @@ class ScoredPair:
     log_prob: float
     tokens: list[str]
     token_log_probs: list[float]
+    unknown: int
 
     def as_dict(self) -> dict[str, Any]:
         return dict(vars(self))
 
 
-class Writer(base.Predictor, Generic[S, W]):
+class Writer(inside.Searching, Generic[S, W]):
     """Trained models that write; several together answer with the mean of their probabilities."""
 
     task: WritingTask[S]
@@ -166,11 +168,15 @@ class Writer(base.Predictor, Generic[S, W]):
                 found = log_probs[: len(ids), column].tolist()
                 each = decoding.hypothesis(ids[:-1], found, settings.length_penalty)
                 tokens = self.task.target.tokens(ids)
-                scored[row] = ScoredPair(targets[row], each.score, each.log_prob, tokens, found)
+                unknown = ids.count(self.task.target.unk)
+                scored[row] = ScoredPair(targets[row], each.score, each.log_prob, tokens, found, unknown)
         return [scored[row] for row in range(len(sources))]
 
     def _search(
-        self, sources: Sequence[S], settings: decoding.DecodingSettings
+        self,
+        sources: Sequence[S],
+        settings: decoding.DecodingSettings,
+        trace: decoding.BeamTrace | None = None,
     ) -> list[list[decoding.Hypothesis]]:
         target = self.task.target
         banned = [target.pad, target.bos, *([] if settings.allow_unknown else [target.unk])]
@@ -183,6 +189,7 @@ class Writer(base.Predictor, Generic[S, W]):
             bos=target.bos,
             eos=target.eos,
             banned=banned,
+            trace=trace,
         )
 
     def _forced(
@@ -211,6 +218,64 @@ class Writer(base.Predictor, Generic[S, W]):
             "_attend": attend if self.attends else None,
         }
         return self.finish(line, source, written, settings)
+
+    # Looking inside.
+
+    @property
+    def readers(self) -> dict[str, str]:
+        """The part of the model whose cells read the positions in order, and what stands between those."""
+        return {}
+
+    def positions(self, line: str, source: S) -> list[str]:
+        """What attention's columns stand for."""
+        return [str(place) for place in range(len(source))]
+
+    def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
+        sources, target = self._sources(texts), self.task.target
+        if answers is None:
+            found = self._search(sources, self.task.sections.decoding.updated(nbest=1))
+            ids = [np.array(best[0].tokens, dtype=np.int32) for best in found]
+        elif len(answers) == len(texts):
+            ids = target.encode_many(answers)
+        else:
+            raise UserError(f"{len(texts)} texts but {len(answers)} answers: one each")
+        batch = self.task.batch(sources, ids).to(self.device)
+        seen = [self.positions(*each) for each in zip(texts, sources, strict=True)]
+        written = [target.tokens([target.bos, *each]) for each in ids]
+        return inside.Reading(
+            {**dict.fromkeys(self.readers, seen), "decoder": written},
+            {**self.readers, "decoder": target.separator},
+            "decoder",
+            [target.tokens([*each, target.eos]) for each in ids],
+            seen if self.attends else None,
+            lambda: self.model.forced(batch.source, batch.source_lengths, batch.target, attention=True),
+        )
+
+    def trace(self, text: str, reference: str | None = None, **options: Any) -> inside.Traced:
+        target, settings = self.task.target, self.task.sections.decoding.updated(**options)
+        trace = decoding.BeamTrace()
+        self._search(self._sources([text]), settings, trace)
+        given = None if reference is None else [*target.encode(reference).tolist(), target.eos]
+        return inside.Traced(trace, target.vocabulary, settings.length_penalty, given)
+
+    def answers(self, texts: Sequence[str], **options: Any) -> Sequence[W]:
+        return list(self.predict(texts, **options))
+
+    def judge(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, metrics.Score]:
+        found: dict[str, metrics.Score] = self.task.sections.metrics.scores(answers, references)
+        return found
+
+    def held_out(self, split: str, count: int | None = None) -> list[inside.HeldOut]:
+        found = self.task.segments(split)[:count]
+        return [inside.HeldOut(each.source, each.references) for each in found]
+
+    def _sources(self, texts: Sequence[str]) -> Sequence[S]:
+        """What texts stand for, none of which may be empty."""
+        sources = self.task.read(texts)
+        for number, each in enumerate(sources, 1):
+            if not len(each):
+                raise UserError(f"text {number} of {len(texts)} is empty: there is nothing to look into")
+        return sources
 
 
 class WritingTask(base.Task, Generic[S]):

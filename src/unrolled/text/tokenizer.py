@@ -195,6 +195,11 @@ class Tokenizer:
         """Each id as a person reads it; in byte pairs ``▁`` is a space and ``\\xe2`` part of a character."""
         return [self.vocabulary[i] for i in np.asarray(ids, dtype=np.int64).tolist()]
 
+    @property
+    def separator(self) -> str:
+        """What stands between two :meth:`tokens` of a text: a space between words and symbols."""
+        return " " if self.kind in ("word", "symbol") else ""
+
     @cached_property
     def vocabulary(self) -> list[str]:
         """Every token as :meth:`tokens` shows it, by id."""
