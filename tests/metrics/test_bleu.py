@@ -155,3 +155,29 @@ def test_what_cannot_be_scored_is_named(arguments, says):
     with pytest.raises(UserError) as error:
         bleu(*arguments)
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
+def test_shorter_n_grams(order: int) -> None:
+    sacrebleu = pytest.importorskip("sacrebleu")
+    hypotheses = ["the cat sat on a mat", "there is a dog", "two birds"]
+    references = [
+        ["a cat sat on the mat", "the cat was on a mat"],
+        ["there is a dog there", "a dog"],
+        ["birds", "2 birds sing"],
+    ]
+    oracle = sacrebleu.BLEU(max_ngram_order=order, tokenize="none", force=True)
+    expected = oracle.corpus_score(hypotheses, list(zip(*references, strict=True)))
+    found = bleu(hypotheses, references, "none", order=order)
+    assert found.value == pytest.approx(expected.score, abs=1e-9)
+    assert found.precisions == pytest.approx(expected.precisions)
+    assert len(found.correct) == len(found.total) == order
+    assert found.name == ("BLEU" if order == 4 else f"BLEU-{order}")
+    assert ("order:" in found.signature) == (order < 4)
+    low, high = found.interval
+    assert low <= found.value <= high
+
+
+def test_an_order_that_is_not_counted_is_refused() -> None:
+    with pytest.raises(UserError, match="order 5 is not possible: 1 to 4"):
+        bleu(["a"], [["a"]], order=5)

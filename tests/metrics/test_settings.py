@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from unrolled import metrics
-from unrolled.metrics.settings import TranslationMetrics
+from unrolled.metrics.settings import CaptionMetrics, TranslationMetrics
 
 
 def test_the_report_is_scored_with_the_options_given():
@@ -26,3 +26,11 @@ def test_unknown_metrics_and_keys_are_refused():
         TranslationMetrics(report=["blue"])
     with pytest.raises(ValidationError):
         TranslationMetrics(tokenise="13a")
+
+
+def test_captions_are_scored_by_every_order() -> None:
+    found = CaptionMetrics(lowercase=True).scores(["A dog runs ."], [["a dog runs .", "dogs"]])
+    assert list(found) == ["bleu", "bleu_1", "bleu_2", "bleu_3", "chrf"]
+    assert [score.value for score in found.values()] == pytest.approx([100] * 5)
+    assert found["bleu_2"].name == "BLEU-2"
+    assert "tok:none" in found["bleu_2"].signature

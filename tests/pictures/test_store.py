@@ -64,12 +64,18 @@ def test_bad_pictures_are_an_error_or_told_of(tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "store", Counting())
     with pytest.raises(BadPicture, match=r"1\.txt: no number"):
         store.add(paths)
-    told: list[str] = []
-    assert store.add(paths, bad=lambda error: told.append(str(error))) == [0, None, 1, None, None]
+    told: list[tuple[int, str]] = []
+    assert store.add(paths, bad=lambda place, error: told.append((place, str(error)))) == [
+        0,
+        None,
+        1,
+        None,
+        None,
+    ]
     assert told == [
-        f"{tmp_path}/1.txt: no number",
-        f"{tmp_path}/missing.jpg: no such file",
-        f"{tmp_path}: Is a directory",
+        (1, f"{tmp_path}/1.txt: no number"),
+        (3, f"{tmp_path}/missing.jpg: no such file"),
+        (4, f"{tmp_path}: Is a directory"),
     ]
 
 

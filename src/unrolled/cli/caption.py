@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from unrolled.cli.everywhere import settings
 from unrolled.cli.lines import print_line
-from unrolled.cli.running import JsonOption, RunArgument, given, open_run, print_json_array
+from unrolled.cli.running import (
+    BeamOption,
+    JsonOption,
+    LengthPenaltyOption,
+    RunArgument,
+    WithOption,
+    given,
+    open_run,
+    print_json_array,
+    print_written,
+)
+from unrolled.errors import UserError
+
+if TYPE_CHECKING:
+    from unrolled.tasks.caption import Caption, Captioner
 
 app = typer.Typer(add_completion=False)
 
@@ -21,18 +36,79 @@ def caption(
     pictures: Annotated[
         list[Path], typer.Argument(metavar="IMAGE…", help="Picture files.", show_default=False)
     ],
-    beam: Annotated[
-        int | None, typer.Option(metavar="B", min=1, help="Hypotheses kept at each step; 1 is greedy.")
+    beam: BeamOption = None,
+    length_penalty: LengthPenaltyOption = None,
+    nbest: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", min=1, help="The N best of each picture: its number, score, text, with tabs between."
+        ),
     ] = None,
+    attention: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Draw a sheet a picture into this folder: the picture with each word's attention over it.",
+        ),
+    ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Name pictures that cannot be read and go on; their line is empty."),
+    ] = False,
+    others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
     """Say what is in each picture, one line a picture.
 
-    [bold]Example:[/bold]  unrolled caption runs/captions photo.jpg
+    [bold]Examples:[/bold]  unrolled caption runs/captions photo.jpg  ·  unrolled caption runs/captions *.jpg
+    --attention sheets
     """
-    captioner = open_run(run, settings(ctx), verb="caption")
-    paths = [str(picture) for picture in pictures]
-    answers = zip(paths, captioner.predict(paths, **given(beam=beam)), strict=True)
-    for _, found in print_json_array(answers) if json else answers:
+    if attention is not None:
+        from unrolled.drawing import check_target
+
+        attention.mkdir(parents=True, exist_ok=True)
+        check_target(attention / "sheet.png")
+    captioner = cast("Captioner", open_run(run, settings(ctx), verb="caption", others=others))
+    options = given(beam=beam, length_penalty=length_penalty, nbest=nbest)
+    bad = set(_unreadable(captioner, pictures)) if skip_bad else set()
+    good = [picture for picture in pictures if picture not in bad]
+    answers = zip(map(str, good), captioner.predict(map(str, good), **options), strict=True)
+    shown = print_json_array(answers) if json else answers
+    for number, picture in enumerate(pictures, 1):
+        if picture in bad:
+            if not json:
+                print_line("")
+            continue
+        _, found = next(shown)
         if not json:
-            print_line(found.text)
+            print_written(number, found, nbest)
+        if attention is not None:
+            _draw(captioner, picture, found, attention / f"{number:02d}-{picture.stem}.png")
+    next(shown, None)  # closes the JSON
+    if bad:
+        typer.echo(f"{len(bad)} of {len(pictures)} pictures skipped", err=True)
+
+
+def _unreadable(captioner: Captioner, pictures: list[Path]) -> Iterator[Path]:
+    """Name each picture that cannot be used."""
+    from unrolled.pictures import BadPicture
+
+    for picture in pictures:
+        try:
+            captioner.task.open_picture(picture)
+        except BadPicture as error:
+            typer.echo(f"skipped: {error}", err=True)
+            yield picture
+
+
+def _draw(captioner: Captioner, picture: Path, found: Caption, path: Path) -> None:
+    from unrolled.drawing import draw_sheet
+
+    pixels = captioner.task.open_picture(picture)
+    if pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise UserError(
+            f"{picture}: holds vectors, not a picture to lay attention over: leave --attention out"
+        )
+    weights = found.maps.float().numpy()
+    draw_sheet(pixels, [*found.tokens, "</s>"][: len(weights)], weights, path, title=found.text)
+    typer.echo(f"wrote {path}", err=True)

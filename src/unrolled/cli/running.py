@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, cast
 
 import typer
 
@@ -15,6 +15,7 @@ from unrolled.errors import UserError
 
 if TYPE_CHECKING:
     from unrolled.tasks import Prediction, Predictor
+    from unrolled.tasks.writing import Written
 
 Answer = TypeVar("Answer", bound="Prediction")
 
@@ -30,6 +31,13 @@ FileArgument = Annotated[
 WithOption = Annotated[
     list[Path] | None,
     typer.Option("--with", metavar="RUN", help="Another run that votes too (an ensemble); repeatable."),
+]
+BeamOption = Annotated[
+    int | None, typer.Option(metavar="B", min=1, help="Hypotheses kept at each step; 1 is greedy.")
+]
+LengthPenaltyOption = Annotated[
+    float | None,
+    typer.Option(metavar="α", min=0.0, help="Log-probability is divided by length to this power."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 SplitOption = Annotated[str, typer.Option(metavar="SPLIT", help="Which part of the run's data: test or dev.")]
@@ -83,6 +91,15 @@ def answer(
         for line, prediction in answers:
             print_line(prediction.text)
             yield line, prediction
+
+
+def print_written(number: int, found: Written, nbest: int | None) -> None:
+    """Print what was written for one input: its text, or its n best with the input's number and scores."""
+    if nbest is None:
+        print_line(found.text)
+        return
+    for each in cast("list[Written]", found.nbest) or [found]:
+        print_line(f"{number}\t{each.score:.4f}\t{each.text}")
 
 
 def print_json_array(answers: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, Answer]]:

@@ -34,6 +34,14 @@ def train(
             show_default=False,
         ),
     ] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad",
+            help="Leave out examples that cannot be used, such as damaged pictures, with a warning each;"
+            " the same as --set data.skip_bad=true.",
+        ),
+    ] = False,
     allow_inexact: Annotated[
         bool,
         typer.Option(
@@ -53,7 +61,7 @@ def train(
     trained = unrolled.train(
         recipe,
         run,
-        overrides=overrides or [],
+        overrides=[*(overrides or []), *["data.skip_bad=true"] * skip_bad],
         device=chosen.device,
         threads=chosen.threads,
         seed=chosen.seed,

@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.lines import chunks, print_line
+from unrolled.cli.lines import chunks
 from unrolled.cli.running import (
+    BeamOption,
     FileArgument,
     JsonOption,
+    LengthPenaltyOption,
     RunArgument,
     WithOption,
     given,
     open_run,
     print_json_array,
+    print_written,
 )
 
 if TYPE_CHECKING:
@@ -30,13 +33,8 @@ def translate(
     ctx: typer.Context,
     run: RunArgument,
     file: FileArgument = "-",
-    beam: Annotated[
-        int | None, typer.Option(metavar="B", min=1, help="Hypotheses kept at each step; 1 is greedy.")
-    ] = None,
-    length_penalty: Annotated[
-        float | None,
-        typer.Option(metavar="α", min=0.0, help="Log-probability is divided by length to this power."),
-    ] = None,
+    beam: BeamOption = None,
+    length_penalty: LengthPenaltyOption = None,
     nbest: Annotated[
         int | None,
         typer.Option(
@@ -73,17 +71,9 @@ def translate(
     )
     for number, (line, found) in enumerate(print_json_array(answers) if json else answers, 1):
         if not json:
-            _print(number, found, nbest)
+            print_written(number, found, nbest)
         if attention is not None and line.strip():
             _draw(found, attention if number == 1 else attention.with_stem(f"{attention.stem}-{number}"))
-
-
-def _print(number: int, found: Translation, nbest: int | None) -> None:
-    if nbest is None:
-        print_line(found.text)
-        return
-    for each in found.nbest or [found]:
-        print_line(f"{number}\t{each.score:.4f}\t{each.text}")
 
 
 def _draw(found: Translation, path: Path) -> None:

@@ -60,6 +60,7 @@ def bleu(
     lowercase: bool = False,
     smooth: Smoothing = "exp",
     effective_order: bool | None = None,
+    order: int = ORDER,
 ) -> Bleu:
     """BLEU = BP · exp(¼ Σ log pₙ) of a corpus, equal to sacreBLEU's with the same options.
 
@@ -72,10 +73,13 @@ def bleu(
             and Cherry 2014); ``"none"``.
         effective_order: average only the orders that the hypothesis is long enough for. Left out, it is done
             for a single segment and not for a corpus.
+        order: the longest n-grams counted: BLEU-n = BP · exp(1/n Σ log pₙ).
 
     Raises:
         UserError: no segments, unequal numbers of them, a segment without reference, an unknown option.
     """
+    if not 1 <= order <= ORDER:
+        raise UserError(f"order {order} is not possible: 1 to {ORDER}")
     for option, given, known in (
         ("tokenize", tokenize, get_args(Tokenization)),
         ("smooth", smooth, get_args(Smoothing)),
@@ -87,14 +91,14 @@ def bleu(
         effective_order = len(hypotheses) == 1
 
     def value(sums: Counts) -> Counts:
-        return score_of(sums, smooth, effective_order)[0]
+        return score_of(sums, smooth, effective_order, order)[0]
 
     tally = Tally(count(hypotheses, references, tokenize, lowercase), value)
     sums = tally.total()
-    score, precisions, penalty = score_of(sums, smooth, effective_order)
+    score, precisions, penalty = score_of(sums, smooth, effective_order, order)
     whole: list[int] = sums.astype(int).tolist()
     return Bleu(
-        "BLEU",
+        "BLEU" if order == ORDER else f"BLEU-{order}",
         float(score),
         signature=signature(
             "BLEU",
@@ -103,24 +107,27 @@ def bleu(
             eff=effective_order,
             tok=tokenize,
             smooth=smooth,
+            **({} if order == ORDER else {"order": order}),
         ),
         details={
             "precisions": precisions.tolist(),
             "brevity_penalty": float(penalty),
             "hypothesis_length": whole[0],
             "reference_length": whole[1],
-            "correct": whole[2 : 2 + ORDER],
-            "total": whole[2 + ORDER :],
+            "correct": whole[2 : 2 + order],
+            "total": whole[2 + ORDER : 2 + ORDER + order],
         },
         tally=tally,
     )
 
 
-def score_of(sums: Counts, smooth: Smoothing, effective_order: bool) -> tuple[Counts, Counts, Counts]:
-    """Scores ``(…)``, precisions ``(…, 4)``, brevity penalties ``(…)`` of summed statistics ``(…, 10)``."""
+def score_of(
+    sums: Counts, smooth: Smoothing, effective_order: bool, order: int = ORDER
+) -> tuple[Counts, Counts, Counts]:
+    """Scores ``(…)``, precisions ``(…, order)``, brevity penalties ``(…)`` of sums ``(…, 10)``."""
     sums = np.asarray(sums)
     length, reference = sums[..., 0], sums[..., 1]
-    correct, total = sums[..., 2 : 2 + ORDER], sums[..., 2 + ORDER :]
+    correct, total = (sums[..., first : first + order] for first in (2, 2 + ORDER))
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         penalty = np.where(length < reference, np.exp(1.0 - reference / length), 1.0)
         exists = np.cumprod(total > 0, axis=-1, dtype=bool)
@@ -134,7 +141,7 @@ def score_of(sums: Counts, smooth: Smoothing, effective_order: bool) -> tuple[Co
             orders = np.maximum(exists.sum(axis=-1), 1)
             mean = np.where(exists, logs, 0.0).sum(axis=-1) / orders
         else:
-            mean = logs.sum(axis=-1) / ORDER
+            mean = logs.sum(axis=-1) / order
         score = penalty * np.where(matched[..., 0], np.exp(mean), 0.0)
     return score, precisions, penalty
 

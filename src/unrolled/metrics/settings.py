@@ -13,7 +13,16 @@ from unrolled.metrics.chrf import chrf
 from unrolled.metrics.edit_distance import phoneme_error_rate, token_error_rate, word_error_rate
 from unrolled.metrics.score import Score
 
-TranslationMetric = Literal["bleu", "chrf", "word_error_rate", "phoneme_error_rate", "token_error_rate"]
+TranslationMetric = Literal[
+    "bleu",
+    "bleu_1",
+    "bleu_2",
+    "bleu_3",
+    "chrf",
+    "word_error_rate",
+    "phoneme_error_rate",
+    "token_error_rate",
+]
 
 
 class TranslationMetrics(BaseModel):
@@ -24,7 +33,8 @@ class TranslationMetrics(BaseModel):
     report: list[TranslationMetric] = Field(
         default=["bleu", "chrf"],
         description="the first chooses the best weights unless training.selection says otherwise:"
-        " bleu, chrf; word_error_rate and phoneme_error_rate for pronunciations; token_error_rate",
+        " bleu, bleu_1 to bleu_3 (of shorter n-grams), chrf; word_error_rate and phoneme_error_rate for"
+        " pronunciations; token_error_rate",
         min_length=1,
     )
     tokenize: Tokenization = Field(
@@ -45,7 +55,7 @@ class TranslationMetrics(BaseModel):
         self, name: TranslationMetric, hypotheses: Sequence[str], references: segments.References
     ) -> Score:
         match name:
-            case "bleu":
+            case "bleu" | "bleu_1" | "bleu_2" | "bleu_3":
                 # A test set is a corpus, however small.
                 return bleu(
                     hypotheses,
@@ -54,6 +64,7 @@ class TranslationMetrics(BaseModel):
                     lowercase=self.lowercase,
                     smooth=self.smooth,
                     effective_order=False,
+                    **({} if name == "bleu" else {"order": int(name[-1])}),
                 )
             case "chrf":
                 return chrf(hypotheses, references, lowercase=self.lowercase)
@@ -63,3 +74,18 @@ class TranslationMetrics(BaseModel):
                 return phoneme_error_rate(hypotheses, references)
             case "token_error_rate":
                 return token_error_rate(hypotheses, references)
+
+
+class CaptionMetrics(TranslationMetrics):
+    """How captions are scored."""
+
+    report: list[TranslationMetric] = Field(
+        default=["bleu", "bleu_1", "bleu_2", "bleu_3", "chrf"],
+        description="the first chooses the best weights unless training.selection says otherwise:"
+        " bleu (of n-grams up to 4), bleu_1, bleu_2, bleu_3, chrf",
+        min_length=1,
+    )
+    tokenize: Tokenization = Field(
+        default="none",
+        description='BLEU: "none" where words stand between spaces; "13a" splits punctuation off',
+    )

@@ -1,6 +1,7 @@
 """Tensors to tensors: what reads, what writes, and what does both."""
 
 from unrolled.models.bridge import Bridge
+from unrolled.models.captioner import Captioner
 from unrolled.models.classifier import Classifier
 from unrolled.models.decoder import Decoder, DecoderState, Forced, Run
 from unrolled.models.encoder import Encoded, Encoder
@@ -10,11 +11,13 @@ from unrolled.models.language_model import LanguageModel, LanguageState
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.reader_settings import ClassifierSettings, TaggerSettings
 from unrolled.models.readout import Readout
-from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings, TableSettings
+from unrolled.models.settings import CaptionerSettings, DecoderSettings, EncoderDecoderSettings, TableSettings
 from unrolled.models.tagger import Sentences, Tagger, tag
 
 __all__ = [
     "Bridge",
+    "Captioner",
+    "CaptionerSettings",
     "Classifier",
     "ClassifierSettings",
     "Decoder",

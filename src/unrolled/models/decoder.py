@@ -102,6 +102,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.padding = padding
         self.label_smoothing = settings.label_smoothing
+        self.doubly_stochastic = settings.doubly_stochastic
         self.recurrent_dropout = settings.recurrent_dropout
         self.embedding = Embedding(
             vocabulary,
@@ -180,11 +181,18 @@ class Decoder(nn.Module):
     def loss(self, encoded: Encoded, target: Int[Tensor, "target batch"]) -> tuple[Float[Tensor, ""], int]:
         """The summed cross-entropy in nats of the tokens of ``target`` given those before them; their number.
 
-        The first token, bos, is not predicted. Label smoothing counts while training alone.
+        The first token, bos, is not predicted. While training alone, label smoothing counts, and
+        λ Σₗ (1 − Σₜ α⟨t,l⟩)², doubly stochastic attention (Xu et al. 2015, section 4.2.1, equation 14).
         """
         words, expected, lengths = self._shift(target)
-        features = self.run(encoded, words, lengths).features
-        return self.cross_entropy(features, expected), int(lengths.sum())
+        regular = self.doubly_stochastic > 0 and self.training
+        features, attention = self.run(encoded, words, lengths, attention=regular)
+        total = self.cross_entropy(features, expected)
+        if attention is not None:
+            real = torch.arange(attention.shape[2], device=attention.device) < encoded.lengths[:, None]
+            looked = attention.sum(0)  # Σₜ α⟨t,l⟩: how much of the sentence looked at each position
+            total = total + self.doubly_stochastic * ((1 - looked)[real] ** 2).sum()
+        return total, int(lengths.sum())
 
     def cross_entropy(
         self, features: Float[Tensor, "target batch readout"], expected: Int[Tensor, "target batch"]
@@ -235,6 +243,9 @@ class Decoder(nn.Module):
     def start(self, encoded: Encoded) -> DecoderState:
         """Before the first word; keys are computed here, once a sentence."""
         state = self.bridge(encoded)
+        first = self.bridge.first_input(encoded)
+        if first is not None:
+            state = self.cell.step(project_one(self.cell, first), state, None)
         if isinstance(self.cell, Attentive):
             state = self.cell.begin(state)
         attention = self._attention

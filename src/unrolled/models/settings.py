@@ -58,10 +58,10 @@ class DecoderSettings(TableSettings):
         description="features of what is projected on the vocabulary (hidden_size unless given,"
         " embedding_size where tied)",
     )
-    bridge: Literal["last", "mean", "zero"] = Field(
+    bridge: Literal["last", "mean", "input", "zero"] = Field(
         "last",
-        description="the decoder's first state: tanh(W·) of the source's last state, or of its mean position,"
-        " or zero",
+        description="the decoder's first state: tanh(W·) of the source's last state, or of its mean position;"
+        " input: the state after reading W·(mean position) as if it were a first word; or zero",
     )
     tie: Literal["none", "target", "all"] = Field(
         "none",
@@ -84,8 +84,21 @@ class DecoderSettings(TableSettings):
         0.0, ge=0, lt=1, description="probability taken from the right word and given to all, in training"
     )
 
+    doubly_stochastic: float = Field(
+        0.0,
+        ge=0,
+        description="weight of Σ(1 − Σα)² over the source in training: each position should be looked at once"
+        " in all",
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        if self.attention == "none" and self.doubly_stochastic:
+            raise ValueError("doubly_stochastic: without attention there is nothing to weigh; set it to 0")
+        if self.attention != "none" and self.bridge == "input":
+            raise ValueError(
+                'bridge: "input" is for attention = "none"; a decoder that attends starts from "mean"'
+            )
         if self.attention == "none" and self.bridge == "zero":
             raise ValueError(
                 "bridge: without attention the decoder would know nothing of the source;"
@@ -166,3 +179,21 @@ def check_cell(name: str, options: dict[str, Any], *, mask: bool = False, weight
         raise ValueError(f"recurrent_dropout: the cell {name!r} takes no dropout mask; set it to 0")
     if weight_drop and "recurrent_weight" not in dict(made.named_parameters()):
         raise ValueError(f"weight_drop: the cell {name!r} has no recurrent_weight; set it to 0")
+
+
+class CaptionerSettings(DecoderSettings):
+    """A decoder that reads the regions of a picture."""
+
+    region_size: int | None = Field(
+        512,
+        ge=1,
+        description="features that a region's vector is projected to; not set: it is taken as it is",
+    )
+    bridge: Literal["mean", "input", "zero"] = Field(
+        "mean",
+        description="the decoder's first state: tanh(W·) of the mean region; or, without attention, the state"
+        " after reading W·(mean region) as if it were a first word; or zero",
+    )
+    tie: Literal["none", "target"] = Field(
+        "none", description="target: the words written share one table of vectors with their projection"
+    )

@@ -5,10 +5,11 @@ Pillow and the ImageNet-trained encoder come with the extra ``caption``; they ar
 
 from unrolled.pictures.encoders import Encoder, Network, Pixels, Precomputed, Regions, make_encoder
 from unrolled.pictures.reading import BadPicture, fit, read_picture
-from unrolled.pictures.settings import PictureSettings
+from unrolled.pictures.settings import STRIDE, PictureSettings
 from unrolled.pictures.store import FeatureStore
 
 __all__ = [
+    "STRIDE",
     "BadPicture",
     "Encoder",
     "FeatureStore",

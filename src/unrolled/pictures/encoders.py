@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,8 +24,9 @@ TOGETHER = 4
 """Pictures that go through the network at once: what lies between its layers then stays in the cache."""
 
 
-class Regions(NamedTuple):
-    """A picture as vectors, its regions row by row.
+@dataclass(frozen=True)
+class Regions:
+    """A picture as vectors, its regions row by row; its length is their number.
 
     Attributes:
         vectors: ``(rows · columns, features)``.
@@ -33,6 +35,9 @@ class Regions(NamedTuple):
     vectors: Shaped[np.ndarray, "regions features"]
     rows: int
     columns: int
+
+    def __len__(self) -> int:
+        return len(self.vectors)
 
 
 class Encoder(ABC):

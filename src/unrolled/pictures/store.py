@@ -53,14 +53,14 @@ class FeatureStore:
         self,
         paths: Iterable[str | Path],
         *,
-        bad: Callable[[BadPicture], None] | None = None,
+        bad: Callable[[int, BadPicture], None] | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[int | None]:
         """The row of each picture, encoding those that are new.
 
         Args:
-            bad: told of each file that is no usable picture, whose row is then ``None``; not given, the first
-                one is an error.
+            bad: told of each file that is no usable picture, by its place, and its row is then ``None``; not
+                given, the first one is an error.
             progress: called with the number of pictures done so far.
 
         Raises:
@@ -80,7 +80,7 @@ class FeatureStore:
                 except BadPicture as error:
                     if bad is None:
                         raise
-                    bad(error)
+                    bad(len(rows) + len(keys), error)
                     keys.append(None)
             if waiting:
                 self._append(list(waiting), self.encoder.encode(list(waiting.values())))

@@ -12,6 +12,7 @@ _MODULES = {
     "tag": "unrolled.tasks.tag",
     "language-model": "unrolled.tasks.language_model",
     "embed": "unrolled.tasks.embed",
+    "caption": "unrolled.tasks.caption",
     "translate": "unrolled.tasks.translate",
 }
 """Recipe name → module; imported when asked for, so that a command pays for one task alone."""

@@ -129,6 +129,8 @@ class Task(ABC):
     selection: str
     """The dev score that chooses the best weights when the recipe names none."""
     predictor_type: ClassVar[type[Predictor]]
+    reusable: ClassVar[tuple[str, ...]] = ()
+    """What of the run's cache is right whatever the recipe says: kept when a preparation begins anew."""
 
     def __init__(self, sections: Any, folder: Path) -> None:
         self.sections = sections

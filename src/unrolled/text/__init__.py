@@ -2,6 +2,7 @@
 
 from unrolled.text.archive import archive_of
 from unrolled.text.batches import Padded, pad, plan
+from unrolled.text.captions import CaptionCorpus, CaptionData
 from unrolled.text.conll import TaggedSentence, blocks, read_columns, read_conllu
 from unrolled.text.corpus import Record, read_lines
 from unrolled.text.detokenize import detokenize
@@ -29,6 +30,8 @@ from unrolled.text.writing import Writer
 
 __all__ = [
     "BatchSettings",
+    "CaptionCorpus",
+    "CaptionData",
     "FieldEncoder",
     "Forms",
     "IdStore",

@@ -84,7 +84,9 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         # What an interrupted or refused preparation left may be half, or of another recipe.
         for path in folder.tokenizers.values():
             path.unlink()
-        shutil.rmtree(folder.path / "cache", ignore_errors=True)
+        for path in (folder.path / "cache").glob("*"):
+            if path.name not in tasks.find(recipe.task).reusable:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
     recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
     task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
