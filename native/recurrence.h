@@ -122,6 +122,7 @@ class Worker {
         rows_ = share(r.batch, thread, threads);
     }
 
+    int thread() const { return thread_; }
     void wait() { barrier_.wait(); }
     void end_phase() {
         if (!by_rows_) barrier_.wait();
@@ -160,6 +161,15 @@ class Worker {
                 finish(row, size, panel, tile);
             }
         }
+    }
+
+    // Calls each(row) for this thread's part of the rows.
+    template <class Each>
+    void each_row(int64_t rows, Each&& each) const {
+        if (by_rows_)
+            for (int64_t row = rows_.begin; row < rows_.end && row < rows; ++row) each(row);
+        else
+            for (int64_t row = thread_; row < rows; row += threads_) each(row);
     }
 
    private:
@@ -241,11 +251,23 @@ class Walk {
     const int64_t size_;
 };
 
+// What may surround a cell within the time loop: every thread calls pack before the first step, before and after at each
+// step t with the rows that have it, and in a backward pass end after the last. Here: nothing.
+struct Alone {
+    void pack(int, int) const {}
+    template <class T>
+    void before(Worker<T>&, int64_t, int64_t) const {}
+    template <class T>
+    void after(Worker<T>&, int64_t, int64_t) const {}
+    template <class T>
+    void end(Worker<T>&) const {}
+};
+
 // Steps before which a product of the previous step's gate gradients with the recurrent matrix reaches the hidden
 // state: the skeleton of every backward pass. step(worker, t, row, rows, panel, tile) finishes rows that have a step t.
-template <class T, class Step, class After>
-void walk_back(const Recurrence& r, Worker<T>& worker, const Panels<T>& panels, int64_t gates, Step&& step,
-               After&& after) {
+template <class T, class Around, class Step, class After>
+void walk_back(const Recurrence& r, Worker<T>& worker, const Panels<T>& panels, int64_t gates, Around& around,
+               Step&& step, After&& after) {
     const Walk<T> walk(r);
     T* grad_hidden = static_cast<T*>(r.grad_hidden);
     // Rows whose first step has been passed: the product is the rest of their initial state's gradient.
@@ -263,6 +285,7 @@ void walk_back(const Recurrence& r, Worker<T>& worker, const Panels<T>& panels, 
         const int64_t t = s < r.steps ? walk.step_back(s) : -1;
         const int64_t made = s > 0 ? walk.step_back(s - 1) : -1;
         const int64_t rows = walk.rows(t), product_rows = walk.rows(made);
+        if (t >= 0) around.before(worker, t, rows);
         const T* a = made < 0 ? nullptr : static_cast<const T*>(r.grad_gates) + walk.offset(made) * gates * r.hidden;
         worker.product(panels, a, gates * r.hidden, product_rows, rows > product_rows ? rows : product_rows,
                        [&](int64_t row, int size, const auto& panel, const T* tile) {
@@ -272,7 +295,9 @@ void walk_back(const Recurrence& r, Worker<T>& worker, const Panels<T>& panels, 
                        });
         worker.end_phase();
         if (t >= 0) after(t, rows);
+        if (t >= 0) around.after(worker, t, rows);
     }
+    around.end(worker);
 }
 
 }  // namespace unrolled::UNROLLED_ISA

@@ -14,9 +14,9 @@ from unrolled.nn.attentive import (
     Stacked,
     project_one,
     state_sizes,
-    unroll_levels,
 )
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
+from unrolled.nn.levels import unroll_levels
 from unrolled.nn.unroll import unroll
 
 WORD, HIDDEN, FEATURES, SOURCE, BATCH, TIME = 3, 4, 5, 6, 2, 7

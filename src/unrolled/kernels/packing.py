@@ -45,3 +45,13 @@ class Packing:
     def unsort(self, rows: Tensor) -> Tensor:
         """The inverse of :meth:`sort`."""
         return rows if self.order is None else torch.empty_like(rows).index_copy_(0, self.order, rows)
+
+    def by_sentence(self, packed: Tensor) -> Tensor:
+        """``(rows, features)`` → ``(batch, features, time)``."""
+        return self.pad(packed).permute(1, 2, 0)
+
+    def before(self, first: Tensor, packed: Tensor) -> Tensor:
+        """Each row's predecessor: the step before, or ``first (batch, …)`` in packed order."""
+        alive = self.offsets.diff()
+        index = torch.arange(int(alive[0]), self.total) - alive[:-1].repeat_interleave(alive[1:])
+        return torch.cat((first[: alive[0]], packed.index_select(0, index)))

@@ -69,6 +69,11 @@ class Form:
         return self.kernel == "gru" and self.gates == 3
 
     @property
+    def state_rows(self) -> int:
+        """Gates whose recurrent matrix meets the state itself."""
+        return 2 if self.reset_before else self.gates
+
+    @property
     def reset_before(self) -> bool:
         return self.kernel == "gru" and self.variant == 0
 
@@ -97,29 +102,33 @@ def _kernel(name: str) -> Any:
     return function(f"unrolled_{name}", ctypes.POINTER(_Recurrence))
 
 
-def _contiguous(tensor: Tensor | None) -> Tensor | None:
+def contiguous(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
 
-def _run(name: str, form: Form, packing: Packing, reverse: bool, **arguments: Any) -> None:
-    """Call a kernel; tensors are handed over as pointers, empty ones as null."""
-    tensors = {key: value for key, value in arguments.items() if isinstance(value, Tensor)}
+def arguments(
+    form: Form, packing: Packing, reverse: bool, *, threads: int | None = None, **given: Any
+) -> Any:
+    """The kernels' structure; tensors are handed over as pointers, empty ones as null."""
+    tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
     like = tensors["weight"]
-    _kernel(f"{form.kernel}_{name}")(
-        _Recurrence(
-            bytes=like.element_size(),
-            threads=torch.get_num_threads(),
-            steps=packing.time,
-            batch=packing.batch,
-            hidden=like.shape[1],
-            offsets=packing.offsets.data_ptr(),
-            reverse=reverse,
-            variant=form.variant,
-            plain_output=form.plain_output,
-            training=arguments.get("training", True),
-            **{key: pointer(value) for key, value in tensors.items() if value.numel()},
-        )
+    return _Recurrence(
+        bytes=like.element_size(),
+        threads=threads or torch.get_num_threads(),
+        steps=packing.time,
+        batch=packing.batch,
+        hidden=like.shape[1],
+        offsets=packing.offsets.data_ptr(),
+        reverse=reverse,
+        variant=form.variant,
+        plain_output=form.plain_output,
+        training=given.get("training", True),
+        **{key: pointer(value) for key, value in tensors.items() if value.numel()},
     )
+
+
+def _run(name: str, form: Form, packing: Packing, reverse: bool, **given: Any) -> None:
+    _kernel(f"{form.kernel}_{name}")(arguments(form, packing, reverse, **given))
 
 
 def recurrence(
@@ -147,7 +156,7 @@ def recurrence(
     time, batch, _ = inputs.shape
     packing = Packing(lengths, time, batch)
     rows = packing.total
-    made = _empty(inputs, hidden, mask, lengths, f, training)
+    made = empty(inputs, hidden, mask, lengths, f)
     packed_output = made["output"] if lengths is None else made["packed_output"]
     product(packing.pack(inputs), input_weight.t(), bias=bias.contiguous(), out=made["gates"][:rows])
     _run(
@@ -157,8 +166,8 @@ def recurrence(
         reverse,
         training=training,
         weight=recurrent_weight.contiguous(),
-        recurrent_bias=_contiguous(recurrent_bias),
-        peephole=_contiguous(peephole),
+        recurrent_bias=contiguous(recurrent_bias),
+        peephole=contiguous(peephole),
         mask=packing.sort(mask),
         initial_hidden=packing.sort(hidden),
         initial_cell=packing.sort(cell),
@@ -175,8 +184,8 @@ def recurrence(
 _KEPT = ("gates", "cells", "seen", "inner", "packed_output")
 
 
-def _empty(
-    inputs: Tensor, hidden: Tensor, mask: Tensor | None, lengths: Tensor | None, form: Form, training: bool
+def empty(
+    inputs: Tensor, hidden: Tensor, mask: Tensor | None, lengths: Tensor | None, form: Form
 ) -> dict[str, Tensor]:
     """Room for what the forward kernel makes: for every row, so that shapes depend on shapes alone."""
     time, batch, _ = inputs.shape
@@ -217,7 +226,7 @@ def _recurrence_shapes(
     reverse: bool,
     training: bool,
 ) -> tuple[Tensor, ...]:
-    return _answer(_empty(inputs, hidden, mask, lengths, FORMS[form], training), training)
+    return _answer(empty(inputs, hidden, mask, lengths, FORMS[form]), training)
 
 
 def recurrence_backward(
@@ -269,7 +278,7 @@ def recurrence_backward(
         packing,
         reverse,
         weight=recurrent_weight.contiguous(),
-        peephole=_contiguous(peephole),
+        peephole=contiguous(peephole),
         mask=packing.sort(mask),
         initial_hidden=first,
         initial_cell=packing.sort(cell),
@@ -285,58 +294,69 @@ def recurrence_backward(
         grad_sums=sums,
     )
     nothing = inputs.new_empty(0)
-    # The reset-after candidate has two products, each with its gradient: the third is the recurrent one's.
-    split = 2 * size if f.reset_after else f.grad_gates * size
-    parts = ((grads[:, :split], slice(0, split)), (grads[:, split + size :], slice(split, None)))
-
-    grad_inputs = nothing
-    if needs_inputs:
-        flat = inputs.new_empty(rows, inputs.shape[2])
-        for i, (part, which) in enumerate(parts[: 2 if f.reset_after else 1]):
-            product(part, input_weight[which], out=flat, accumulate=i > 0)
-        grad_inputs = packing.pad(flat)
     answers = [
-        grad_inputs,
+        packing.pad(input_gradient(f, grads, input_weight)) if needs_inputs else nothing,
         packing.unsort(grad_hidden),
         packing.unsort(grad_cell) if cell is not None else nothing,
     ]
     if not needs_weights:
         return (*answers, nothing, nothing, nothing, nothing, nothing)
-
-    packed = packing.pack(inputs)
-    grad_input_weight = torch.empty_like(input_weight, memory_format=torch.contiguous_format)
-    for part, which in parts[: 2 if f.reset_after else 1]:
-        product(part.t(), packed, out=grad_input_weight[which])
-
-    grad_recurrent_weight = torch.empty_like(recurrent_weight, memory_format=torch.contiguous_format)
-    outer = 2 * size if f.reset_before else f.gates * size  # rows of the matrix that meet the state itself
-    met = grads[:, :outer].t()
+    into_recurrent = torch.empty_like(recurrent_weight, memory_format=torch.contiguous_format)
+    met = grads[:, : f.state_rows * size].t()
     if seen.numel():
-        product(met, seen[:rows], out=grad_recurrent_weight[:outer])
+        product(met, seen[:rows], out=into_recurrent[: f.state_rows * size])
     else:
         begin, end = (batch, rows) if not reverse else (0, rows - batch)
         before = all_output[: rows - batch] if not reverse else all_output[batch:]
         start = slice(0, batch) if not reverse else slice(rows - batch, rows)
-        product(met[:, begin:end], before, out=grad_recurrent_weight[:outer])
-        product(met[:, start], first, out=grad_recurrent_weight[:outer], accumulate=True)
+        product(met[:, begin:end], before, out=into_recurrent[: f.state_rows * size])
+        product(met[:, start], first, out=into_recurrent[: f.state_rows * size], accumulate=True)
     if f.reset_before:
-        product(grads[:, outer:].t(), inner[:rows], out=grad_recurrent_weight[outer:])
-
-    totals = sums.sum(0)
-    grad_bias = totals[: f.grad_gates].reshape(-1)
-    grad_recurrent_bias = nothing
-    if f.reset_after:
-        grad_bias = torch.cat((totals[:2], totals[3:4])).reshape(-1)
-        grad_recurrent_bias = totals[2].clone()
-    grad_peephole = nothing if peephole is None else totals[f.grad_gates :].clone()
+        product(grads[:, 2 * size :].t(), inner[:rows], out=into_recurrent[2 * size :])
     return (
         *answers,
-        grad_input_weight,
-        grad_recurrent_weight,
-        grad_bias.clone(),
-        grad_recurrent_bias,
-        grad_peephole,
+        input_weight_gradient(f, grads, packing.pack(inputs)),
+        into_recurrent,
+        *bias_gradients(f, sums, peephole),
     )
+
+
+def _input_parts(form: Form, grads: Tensor) -> list[tuple[Tensor, slice]]:
+    """Gradients of the inputs' product, and the rows of the input weight they belong to.
+
+    The reset-after candidate has two products, each with its gradient: the third is the recurrent one's.
+    """
+    if not form.reset_after:
+        return [(grads, slice(None))]
+    size = grads.shape[1] // 4
+    return [(grads[:, : 2 * size], slice(0, 2 * size)), (grads[:, 3 * size :], slice(2 * size, None))]
+
+
+def input_gradient(form: Form, grads: Tensor, input_weight: Tensor) -> Tensor:
+    """``(rows, input)``."""
+    made = grads.new_empty(len(grads), input_weight.shape[1])
+    for i, (part, which) in enumerate(_input_parts(form, grads)):
+        product(part, input_weight[which], out=made, accumulate=i > 0)
+    return made
+
+
+def input_weight_gradient(form: Form, grads: Tensor, inputs: Tensor) -> Tensor:
+    """From all rows' ``inputs (rows, input)``."""
+    made = grads.new_empty(form.gates * grads.shape[1] // form.grad_gates, inputs.shape[1])
+    for part, which in _input_parts(form, grads):
+        product(part.t(), inputs, out=made[which])
+    return made
+
+
+def bias_gradients(form: Form, sums: Tensor, peephole: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Of ``bias``, ``recurrent_bias`` and ``peephole``, from what each thread's rows came to."""
+    totals = sums.sum(0)
+    nothing = sums.new_empty(0)
+    bias, recurrent_bias = totals[: form.grad_gates], nothing
+    if form.reset_after:
+        bias, recurrent_bias = torch.cat((totals[:2], totals[3:4])), totals[2].clone()
+    through = nothing if peephole is None else totals[form.grad_gates :].clone()
+    return bias.flatten().clone(), recurrent_bias, through
 
 
 def _recurrence_backward_shapes(

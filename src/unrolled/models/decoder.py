@@ -27,10 +27,10 @@ from unrolled.nn.attentive import (
     Luong,
     Stacked,
     project_one,
-    unroll_levels,
 )
 from unrolled.nn.cells import Cell, State
 from unrolled.nn.embedding import Embedding, tie
+from unrolled.nn.levels import unroll_levels
 from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
 from unrolled.nn.register import cell as make_cell
 from unrolled.nn.unroll import unroll

@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
 from unrolled.nn.attention import Attention, AttentionMemory
 from unrolled.nn.cells import Cell, State
-from unrolled.nn.unroll import Unrolled, unroll
 
 
 class DecoderMemory(NamedTuple):
@@ -84,30 +83,6 @@ class Stacked(Cell):
 
     def output(self, state: State) -> Tensor:
         return self.cells[-1].output(state[-self.entries[-1] :])
-
-
-def unroll_levels(
-    cell: Cell,
-    inputs: Float[Tensor, "time batch input"],
-    state: State,
-    *,
-    lengths: Int[Tensor, " batch"] | None = None,
-    memory: Any = None,
-) -> Unrolled:
-    """:func:`~unrolled.nn.unroll.unroll`, of a deep cell one cell after another.
-
-    A cell's input is then projected for all steps at once, and each runs on the fastest path it has.
-    """
-    if not isinstance(cell, Stacked):
-        return unroll(cell, inputs, state, lengths=lengths, memory=memory)
-    finals: list[Tensor] = []
-    constants = memory or [None] * len(cell.cells)
-    for each, before, constant in zip(cell.cells, cell.split(state), constants, strict=True):
-        if finals:
-            inputs = F.dropout(inputs, cell.dropout, cell.training)
-        inputs, final = unroll(each, inputs, before, lengths=lengths, memory=constant)
-        finals += final
-    return Unrolled(inputs, tuple(finals))
 
 
 class Attentive(Cell):

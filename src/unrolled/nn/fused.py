@@ -28,7 +28,7 @@ def unroll(
     record: Sequence[str] = (),
 ) -> Unrolled | None:
     """:func:`unrolled.nn.unroll.unroll` for the built-in cells on a CPU; None where that does not apply."""
-    form = _form(cell)
+    form = form_of(cell)
     tensors = (inputs, *state, *cell.parameters(), *(() if memory is None else (memory,)))
     if form is None or not _applies(cell, inputs, state, memory, tensors):
         return None
@@ -66,7 +66,7 @@ def unroll(
     return Unrolled(output, final, recorded)
 
 
-def _form(cell: Cell) -> str | None:
+def form_of(cell: Cell) -> str | None:
     """The kernels' name of the equation, of a built-in cell that nothing was derived from."""
     if type(cell) is RNN:
         return f"rnn {cell.nonlinearity}"
@@ -94,6 +94,23 @@ def _applies(cell: Cell, inputs: Tensor, state: State, memory: Any, tensors: Seq
         and all(part.shape == (batch, cell.hidden_size) for part in state)
         and (memory is None or (memory.shape == state[0].shape and not memory.requires_grad))
     )
+
+
+def equation(form: str, read: Callable[[str], Tensor | None]) -> Cell:
+    """The reference cell of a form, its parameters what ``read`` gives for their names."""
+    kind, *options = form.split()
+    make: dict[str, Callable[..., Cell]] = {
+        "rnn": lambda nonlinearity: RNN(1, 1, nonlinearity=nonlinearity, device="meta"),
+        "gru": lambda reset: GRU(1, 1, reset=reset, device="meta"),
+        "lstm": lambda peepholes, output: LSTM(1, 1, peepholes=peepholes, output=output, device="meta"),
+    }
+    cell = substitute(make[kind](*options), lambda name, _: read(name))  # type: ignore[arg-type, return-value]
+    recurrent_weight, input_weight = cell.recurrent_weight, cell.input_weight
+    assert isinstance(recurrent_weight, Tensor)
+    assert isinstance(input_weight, Tensor)
+    cell.input_size = input_weight.shape[1]
+    cell.hidden_size = cell.output_size = recurrent_weight.shape[1]
+    return cell
 
 
 _INPUTS = (
@@ -144,36 +161,33 @@ def _reference_gradient(
     ctx: Any, given: dict[str, Tensor | None], grads: Sequence[Tensor | None]
 ) -> tuple[Tensor | None, ...]:
     """The gradient as a graph of its own, for a gradient of the gradient: by the reference path."""
-    kind, *options = ctx.form.split()
     inputs, hidden = given["inputs"], given["hidden"]
     assert inputs is not None
     assert hidden is not None
-    make: dict[str, Callable[..., Cell]] = {
-        "rnn": lambda nonlinearity: RNN(1, 1, nonlinearity=nonlinearity, device="meta"),
-        "gru": lambda reset: GRU(1, 1, reset=reset, device="meta"),
-        "lstm": lambda peepholes, output: LSTM(1, 1, peepholes=peepholes, output=output, device="meta"),
-    }
-    cell = substitute(make[kind](*options), lambda name, _: given[name])  # type: ignore[arg-type, return-value]
-    cell.input_size, cell.hidden_size, cell.output_size = inputs.shape[-1], hidden.shape[-1], hidden.shape[-1]
+    cell = equation(ctx.form, given.__getitem__)
     state = (hidden,) if given["cell"] is None else (hidden, given["cell"])
     made = loop.unroll(
         cell, inputs, state, lengths=given["lengths"], reverse=ctx.reverse, memory=given["mask"]
     )
-    pairs = [
-        (o, g)
-        for o, g in zip((made.output, *made.state), grads, strict=False)
-        if g is not None and o.requires_grad
-    ]
     names = [name for name, need in zip(_INPUTS, ctx.needs_input_grad, strict=False) if need]
+    answers = gradient_graph((made.output, *made.state), grads, {name: given[name] for name in names})
+    return tuple(answers.get(name) for name in _INPUTS[:8])
+
+
+def gradient_graph(
+    outputs: Sequence[Tensor], grads: Sequence[Tensor | None], inputs: dict[str, Tensor | None]
+) -> dict[str, Tensor | None]:
+    """The gradient of some inputs, itself differentiable; ``grads`` are those of the outputs."""
+    pairs = [(o, g) for o, g in zip(outputs, grads, strict=False) if g is not None and o.requires_grad]
+    there = {name: tensor for name, tensor in inputs.items() if tensor is not None}
     found = torch.autograd.grad(
         [o for o, _ in pairs],
-        [tensor for name in names if (tensor := given[name]) is not None],
+        list(there.values()),
         [g for _, g in pairs],
         create_graph=True,
         allow_unused=True,
     )
-    answers = dict(zip(names, found, strict=True))
-    return tuple(answers.get(name) for name in _INPUTS[:8])
+    return dict(zip(there, found, strict=True))
 
 
 torch.library.register_autograd("unrolled::recurrence", _gradient, setup_context=_keep, lib=recurrent.LIBRARY)

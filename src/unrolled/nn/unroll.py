@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unrolled.errors import UserError
-from unrolled.nn import fused, loop, vendor
+from unrolled.nn import fused, fused_attentive, loop, vendor
 from unrolled.nn.cells import Cell, State
 from unrolled.nn.result import Unrolled
 from unrolled.nn.watch import watched
@@ -63,7 +63,7 @@ def unroll(
 
 @watched
 def _fastest(cell: Cell, inputs: Tensor, state: State, **options: Any) -> Unrolled:
-    for path in (fused.unroll, vendor.unroll, loop.unroll):
+    for path in (fused.unroll, fused_attentive.unroll, vendor.unroll, loop.unroll):
         answer = path(cell, inputs, state, **options)
         if answer is not None:
             return answer

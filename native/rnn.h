@@ -1,11 +1,13 @@
 // The simple recurrent network. Variants: 0 tanh, 1 relu.
+#pragma once
+
 #include "recurrence.h"
 
 namespace unrolled::UNROLLED_ISA {
-namespace {
+namespace rnn {
 
-template <class T>
-void forward(const Recurrence& r) {
+template <class T, class Around>
+void forward(const Recurrence& r, Around&& around) {
     const int64_t H = r.hidden;
     const Walk<T> walk(r);
     Panels<T> panels(static_cast<const T*>(r.weight), 1, H, H, H, 1);
@@ -24,9 +26,11 @@ void forward(const Recurrence& r) {
         Worker<T> worker(r, thread, threads, barrier);
         if (thread == 0) walk.begin();
         panels.pack(thread, threads);
+        around.pack(thread, threads);
         worker.wait();
         for (int64_t s = 0; s < r.steps; ++s) {
             const int64_t t = walk.step(s), rows = walk.rows(t);
+            around.before(worker, t, rows);
             worker.product(panels, walk.seen(t), H, rows, rows,
                            [&](int64_t row, int size, const auto& panel, const T* tile) {
                                for (int v = 0; v < panel.vectors; ++v)
@@ -34,12 +38,13 @@ void forward(const Recurrence& r) {
                                           panel.vectors * lanes<T>);
                            });
             worker.end_phase();
+            around.after(worker, t, rows);
         }
     });
 }
 
-template <class T>
-void backward(const Recurrence& r) {
+template <class T, class Around>
+void backward(const Recurrence& r, Around&& around) {
     const int64_t H = r.hidden;
     const Walk<T> walk(r);
     Panels<T> panels(static_cast<const T*>(r.weight), H, 1, H, H, 1);
@@ -65,9 +70,10 @@ void backward(const Recurrence& r) {
         Worker<T> worker(r, thread, threads, barrier);
         T* sums = static_cast<T*>(r.grad_sums) + thread * 4 * H;
         panels.pack(thread, threads);
+        around.pack(thread, threads);
         worker.wait();
         walk_back<T>(
-            r, worker, panels, 1,
+            r, worker, panels, 1, around,
             [&](int64_t t, int64_t row, int rows, const auto& panel, const T* tile) {
                 for (int v = 0; v < panel.vectors; ++v)
                     finish(t, row, rows, panel.unit + v * lanes<T>, tile + v * lanes<T>, panel.vectors * lanes<T>, sums);
@@ -76,12 +82,5 @@ void backward(const Recurrence& r) {
     });
 }
 
-}  // namespace
-
-void rnn_forward(const Recurrence& r) { r.bytes == 8 ? forward<double>(r) : forward<float>(r); }
-void rnn_backward(const Recurrence& r) { r.bytes == 8 ? backward<double>(r) : backward<float>(r); }
-
+}  // namespace rnn
 }  // namespace unrolled::UNROLLED_ISA
-
-UNROLLED_KERNEL(rnn_forward, Recurrence);
-UNROLLED_KERNEL(rnn_backward, Recurrence);

@@ -1,14 +1,16 @@
 // Long short-term memory. Gates: update, forget, candidate, output. Variants: 0 no peepholes, 1 the output gate sees
 // the current memory cell, 2 all gates see the previous one.
+#pragma once
+
 #include "recurrence.h"
 
 namespace unrolled::UNROLLED_ISA {
-namespace {
+namespace lstm {
 
 enum Peepholes { none, current, previous };
 
-template <class T>
-void forward(const Recurrence& r) {
+template <class T, class Around>
+void forward(const Recurrence& r, Around&& around) {
     const int64_t H = r.hidden;
     const Walk<T> walk(r);
     Panels<T> panels(static_cast<const T*>(r.weight), 1, H, H, H, 4);
@@ -46,20 +48,23 @@ void forward(const Recurrence& r) {
         Worker<T> worker(r, thread, threads, barrier);
         if (thread == 0) walk.begin();
         panels.pack(thread, threads);
+        around.pack(thread, threads);
         worker.wait();
         for (int64_t s = 0; s < r.steps; ++s) {
             const int64_t t = walk.step(s), rows = walk.rows(t);
+            around.before(worker, t, rows);
             worker.product(panels, walk.seen(t), H, rows, rows,
                            [&](int64_t row, int size, const auto& panel, const T* tile) {
                                finish(t, row, size, panel.unit, tile);
                            });
             worker.end_phase();
+            around.after(worker, t, rows);
         }
     });
 }
 
-template <class T>
-void backward(const Recurrence& r) {
+template <class T, class Around>
+void backward(const Recurrence& r, Around&& around) {
     const int64_t H = r.hidden;
     const Walk<T> walk(r);
     Panels<T> panels(static_cast<const T*>(r.weight), H, 1, H, 4 * H, 1);
@@ -119,9 +124,10 @@ void backward(const Recurrence& r) {
         Worker<T> worker(r, thread, threads, barrier);
         T* sums = static_cast<T*>(r.grad_sums) + thread * 7 * H;
         panels.pack(thread, threads);
+        around.pack(thread, threads);
         worker.wait();
         walk_back<T>(
-            r, worker, panels, 4,
+            r, worker, panels, 4, around,
             [&](int64_t t, int64_t row, int rows, const auto& panel, const T* tile) {
                 for (int v = 0; v < panel.vectors; ++v)
                     finish(t, row, rows, panel.unit + v * lanes<T>, tile + v * lanes<T>, panel.vectors * lanes<T>, sums);
@@ -130,12 +136,5 @@ void backward(const Recurrence& r) {
     });
 }
 
-}  // namespace
-
-void lstm_forward(const Recurrence& r) { r.bytes == 8 ? forward<double>(r) : forward<float>(r); }
-void lstm_backward(const Recurrence& r) { r.bytes == 8 ? backward<double>(r) : backward<float>(r); }
-
+}  // namespace lstm
 }  // namespace unrolled::UNROLLED_ISA
-
-UNROLLED_KERNEL(lstm_forward, Recurrence);
-UNROLLED_KERNEL(lstm_backward, Recurrence);

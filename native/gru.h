@@ -1,9 +1,11 @@
 // The gated recurrent unit. Gates: reset, update, candidate. Variants: 0 the reset gate meets the state before the
 // matrix, 1 after it, 2 there is none (gates: update, candidate).
+#pragma once
+
 #include "recurrence.h"
 
 namespace unrolled::UNROLLED_ISA {
-namespace {
+namespace gru {
 
 enum Reset { before, after, none };
 
@@ -75,7 +77,8 @@ struct Forward {
         }
     }
 
-    void run() const {
+    template <class Around>
+    void run(Around&& around) const {
         const T* weight = static_cast<const T*>(r.weight);
         const bool apart = r.variant == before;
         Panels<T> panels(weight, 1, H, H, H, static_cast<int>(apart ? 2 : G));
@@ -85,22 +88,26 @@ struct Forward {
             if (thread == 0) walk.begin();
             panels.pack(thread, threads);
             candidate.pack(thread, threads);
+            around.pack(thread, threads);
             worker.wait();
             for (int64_t s = 0; s < r.steps; ++s) {
                 const int64_t t = walk.step(s), rows = walk.rows(t);
+                around.before(worker, t, rows);
                 worker.product(panels, walk.seen(t), H, rows, rows,
                                [&](int64_t row, int size, const auto& panel, const T* tile) {
                                    apart ? open(t, row, size, panel.unit, tile) : whole(t, row, size, panel.unit, tile);
                                });
                 worker.end_phase();
-                if (!apart) continue;
-                worker.product(candidate, inner(t, 0, 0), H, rows, rows,
-                               [&](int64_t row, int size, const auto& panel, const T* tile) {
-                                   for (int v = 0; v < panel.vectors; ++v)
-                                       close(t, row, size, panel.unit + v * lanes<T>, tile + v * lanes<T>,
-                                             panel.vectors * lanes<T>);
-                               });
-                worker.end_phase();
+                if (apart) {
+                    worker.product(candidate, inner(t, 0, 0), H, rows, rows,
+                                   [&](int64_t row, int size, const auto& panel, const T* tile) {
+                                       for (int v = 0; v < panel.vectors; ++v)
+                                           close(t, row, size, panel.unit + v * lanes<T>, tile + v * lanes<T>,
+                                                 panel.vectors * lanes<T>);
+                                   });
+                    worker.end_phase();
+                }
+                around.after(worker, t, rows);
             }
         });
     }
@@ -170,7 +177,8 @@ struct Backward {
         add(sums + unit, total, count);
     }
 
-    void run() const {
+    template <class Around>
+    void run(Around&& around) const {
         const T* weight = static_cast<const T*>(r.weight);
         const bool apart = r.variant == before;
         Panels<T> panels(weight, H, 1, H, (apart ? 2 : G) * H, 1);
@@ -180,9 +188,10 @@ struct Backward {
             T* sums = static_cast<T*>(r.grad_sums) + thread * (out + 3) * H;
             panels.pack(thread, threads);
             candidate.pack(thread, threads);
+            around.pack(thread, threads);
             worker.wait();
             walk_back<T>(
-                r, worker, panels, out,
+                r, worker, panels, out, around,
                 [&](int64_t t, int64_t row, int rows, const auto& panel, const T* tile) {
                     for (int v = 0; v < panel.vectors; ++v)
                         close(t, row, rows, panel.unit + v * lanes<T>, tile + v * lanes<T>, panel.vectors * lanes<T>,
@@ -202,12 +211,14 @@ struct Backward {
     }
 };
 
-}  // namespace
+template <class T, class Around>
+void forward(const Recurrence& r, Around&& around) {
+    Forward<T>{r}.run(around);
+}
+template <class T, class Around>
+void backward(const Recurrence& r, Around&& around) {
+    Backward<T>{r}.run(around);
+}
 
-void gru_forward(const Recurrence& r) { r.bytes == 8 ? Forward<double>{r}.run() : Forward<float>{r}.run(); }
-void gru_backward(const Recurrence& r) { r.bytes == 8 ? Backward<double>{r}.run() : Backward<float>{r}.run(); }
-
+}  // namespace gru
 }  // namespace unrolled::UNROLLED_ISA
-
-UNROLLED_KERNEL(gru_forward, Recurrence);
-UNROLLED_KERNEL(gru_backward, Recurrence);

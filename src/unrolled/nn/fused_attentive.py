@@ -1,0 +1,187 @@
+"""The decoders of ``nn/attentive.py`` through given words by native kernels, one call for all steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unrolled.kernels import attentive
+from unrolled.nn import loop, native
+from unrolled.nn.attention import (
+    AdditiveAttention,
+    Attention,
+    AttentionMemory,
+    DotAttention,
+    GeneralAttention,
+)
+from unrolled.nn.attentive import Attentional, Bahdanau, DecoderMemory, Luong
+from unrolled.nn.cells import Cell, State
+from unrolled.nn.fused import equation, form_of, gradient_graph
+from unrolled.nn.result import Unrolled
+from unrolled.nn.substitute import substitute
+
+
+def unroll(
+    cell: Cell,
+    inputs: Tensor,
+    state: State,
+    *,
+    lengths: Tensor | None = None,
+    reverse: bool = False,
+    memory: Any = None,
+    record: Sequence[str] = (),
+) -> Unrolled | None:
+    """:func:`unrolled.nn.unroll.unroll` for Bahdanau's and Luong's decoder around a built-in cell on a CPU;
+    None where that does not apply."""
+    if type(cell) not in (Bahdanau, Luong) or reverse or not set(record) <= {"attention", "hidden"}:
+        return None
+    assert isinstance(cell, Bahdanau | Luong)
+    inner, attention = cell.cell, cell.attention
+    form = form_of(inner)
+    if form is None or type(attention) not in (AdditiveAttention, GeneralAttention, DotAttention):
+        return None
+    if not isinstance(memory, DecoderMemory) or not _applies(cell, inputs, state, memory):
+        return None
+    if lengths is not None and int(lengths.min()) == inputs.shape[0]:
+        lengths = None
+    source = memory.attention
+    states, late, weights, hidden, memory_cell, final_late, *_ = torch.ops.unrolled.attentive.default(
+        inputs,
+        state[0],
+        state[1] if len(state) > 2 else None,
+        state[-1],
+        inner.input_weight,
+        inner.recurrent_weight,
+        inner.bias,
+        getattr(inner, "recurrent_bias", None),
+        getattr(inner, "peephole", None),
+        memory.cell,
+        lengths,
+        source.keys,
+        source.values,
+        source.lengths,
+        getattr(attention, "query_weight", None),
+        getattr(attention, "energy_weight", None),
+        cell.attentional.weight if isinstance(cell, Luong) else None,
+        form,
+    )
+    final = (hidden, memory_cell, final_late) if len(state) > 2 else (hidden, final_late)
+    if isinstance(cell, Bahdanau):
+        late = torch.cat((states, late), dim=-1)  # [s⟨t⟩, context⟨t⟩]
+    noted = {"attention": weights, "hidden": states}
+    return Unrolled(late, final, {name: noted[name] for name in record})
+
+
+def _applies(cell: Bahdanau | Luong, inputs: Tensor, state: State, memory: DecoderMemory) -> bool:
+    source, batch, hidden = memory.attention, inputs.shape[1], cell.cell.hidden_size
+    mask = memory.cell
+    tensors = (inputs, *state, *cell.parameters(), cell.cell.bias, source.keys, source.values)
+    return (
+        native.applies(*tensors, *(() if mask is None else (mask,)))
+        and inputs.numel() > 0
+        and source.seats is None
+        and len(source.values) == batch
+        and source.values.shape[1] > 0
+        and all(part.shape == (batch, hidden) for part in state[:-1])
+        and state[-1].shape == (batch, cell.carried_size)
+        and (mask is None or (mask.shape == state[0].shape and not mask.requires_grad))
+    )
+
+
+_INPUTS = (
+    "inputs",
+    "hidden",
+    "cell",
+    "late",
+    "input_weight",
+    "recurrent_weight",
+    "bias",
+    "recurrent_bias",
+    "peephole",
+    "mask",
+    "lengths",
+    "keys",
+    "values",
+    "source_lengths",
+    "query_weight",
+    "energy_weight",
+    "combine",
+)
+_WITHOUT_GRADIENT = ("mask", "lengths", "source_lengths")
+_MADE = 6
+"""Answers of the operator that are somebody's; the rest are kept for the backward pass."""
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    *tensors, ctx.form = inputs
+    ctx.mark_non_differentiable(*output[_MADE:])
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(*tensors, *output[:3], *output[_MADE:])
+
+
+def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+    saved = ctx.saved_tensors
+    given = dict(zip(_INPUTS, saved, strict=False))
+    if all(grad is None for grad in grads[:_MADE]):
+        return (None,) * (len(_INPUTS) + 1)
+    wanted = [name for name, need in zip(_INPUTS, ctx.needs_input_grad, strict=False) if need]
+    if torch.is_grad_enabled():
+        found = _reference_gradient(ctx.form, given, grads[:_MADE], wanted)
+    else:
+        answers = torch.ops.unrolled.attentive_backward.default(
+            *grads[:_MADE],
+            *(given[name] for name in _INPUTS if name not in ("bias", "recurrent_bias")),
+            *saved[len(_INPUTS) :],
+            ctx.form,
+        )
+        found = dict(zip((n for n in _INPUTS if n not in _WITHOUT_GRADIENT), answers, strict=True))
+    return (*(found[name] if name in wanted else None for name in _INPUTS), None)
+
+
+def _reference_gradient(
+    form: str, given: dict[str, Tensor | None], grads: Sequence[Tensor | None], wanted: Sequence[str]
+) -> dict[str, Tensor | None]:
+    """The gradient as a graph of its own, for a gradient of the gradient: by the reference path."""
+    inputs, hidden, late, keys = given["inputs"], given["hidden"], given["late"], given["keys"]
+    values, source_lengths, combine = given["values"], given["source_lengths"], given["combine"]
+    assert inputs is not None
+    assert hidden is not None
+    assert late is not None
+    assert keys is not None
+    assert values is not None
+    assert source_lengths is not None
+    inner = equation(form, given.__getitem__)
+    attention = _attention(given, hidden.shape[1], values.shape[2], keys.shape[2])
+    cell: Cell
+    if combine is None:
+        cell = Bahdanau(inner, attention)
+    else:
+        attentional = substitute(
+            Attentional(attention, late.shape[1]), lambda name, p: combine if name == "weight" else p
+        )
+        cell = Luong(inner, attentional)
+    state = tuple(part for part in (hidden, given["cell"], late) if part is not None)
+    memory = DecoderMemory(AttentionMemory(keys, values, source_lengths), given["mask"])
+    made = loop.unroll(
+        cell, inputs, state, lengths=given["lengths"], memory=memory, record=("attention", "hidden")
+    )
+    outputs = (made.record["hidden"], made.output[..., -late.shape[1] :], made.record["attention"])
+    finals = made.state if len(made.state) > 2 else (made.state[0], made.state[0], made.state[1])
+    return gradient_graph((*outputs, *finals), grads, {name: given[name] for name in wanted})
+
+
+def _attention(given: dict[str, Tensor | None], query: int, features: int, size: int) -> Attention:
+    """The reference attention over given keys: additive, or sᵀ key, whatever made the keys."""
+    with torch.device("meta"):
+        if given["energy_weight"] is None:
+            return GeneralAttention(query, features)
+        additive = AdditiveAttention(query, features, size)
+    return substitute(
+        additive, lambda name, parameter: p if (p := given.get(name)) is not None else parameter
+    )
+
+
+torch.library.register_autograd("unrolled::attentive", _gradient, setup_context=_keep, lib=attentive.LIBRARY)
