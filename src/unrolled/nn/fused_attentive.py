@@ -76,16 +76,17 @@ def unroll(
 
 
 def _applies(cell: Bahdanau | Luong, inputs: Tensor, state: State, memory: DecoderMemory) -> bool:
-    source, batch, hidden = memory.attention, inputs.shape[1], cell.cell.hidden_size
-    mask = memory.cell
-    tensors = (inputs, *state, *cell.parameters(), cell.cell.bias, source.keys, source.values)
+    source, mask, inner = memory.attention, memory.cell, cell.cell
+    batch, bias = inputs.shape[1], inner.bias
+    assert isinstance(bias, Tensor)
+    tensors = (inputs, *state, *cell.parameters(), bias, source.keys, source.values)
     return (
         native.applies(*tensors, *(() if mask is None else (mask,)))
         and inputs.numel() > 0
         and source.seats is None
         and len(source.values) == batch
         and source.values.shape[1] > 0
-        and all(part.shape == (batch, hidden) for part in state[:-1])
+        and all(part.shape == (batch, inner.hidden_size) for part in state[:-1])
         and state[-1].shape == (batch, cell.carried_size)
         and (mask is None or (mask.shape == state[0].shape and not mask.requires_grad))
     )
