@@ -1,7 +1,5 @@
 #include "parallel.h"
 
-#include <sched.h>
-
 #include <thread>
 #include <vector>
 
@@ -52,16 +50,14 @@ void Barrier::wait() {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
         arrived_.store(0, std::memory_order_relaxed);
         round_.store(round + 1, std::memory_order_release);
+        round_.notify_all();
         return;
     }
     for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-        if (spins > 4096) {
-            sched_yield();
-        } else {
+        if (spins > 4096) return round_.wait(round, std::memory_order_acquire);
 #if defined(__x86_64__)
-            __builtin_ia32_pause();
+        __builtin_ia32_pause();
 #endif
-        }
     }
 }
 

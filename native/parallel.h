@@ -37,8 +37,8 @@ inline Share share(int64_t total, int thread, int threads, int64_t grain = 1) {
     return {begin < total ? begin : total, end < total ? end : total};
 }
 
-// A point that no thread passes before all have reached it. Spins, because the wait is shorter than a sleep;
-// gives way to other processes when it is not.
+// A point that no thread passes before all have reached it. Spins, because the wait is shorter than a sleep; sleeps when
+// it is not, because then other processes need the processor.
 class Barrier {
    public:
     explicit Barrier(int threads) : threads_(threads) {}
