@@ -9,7 +9,9 @@ from typing import Any
 def test_texts_are_set_apart(unrolled: Callable[..., Any], fake_run: Callable[..., Path]) -> None:
     run = fake_run("generate")
     told = unrolled("generate", run, "--prompt", "Once", "--samples", 2)
-    assert told.lines == ["Once 0", "-" * 20, "Once 1"]
+    assert told.lines == ["Once 0", "Once 1"]
+    told = unrolled("generate", run, "--prompt", "One\ntwo", "--samples", 2)
+    assert told.lines == ["One", "two 0", "-" * 20, "One", "two 1"]
     assert [each["text"] for each in unrolled("generate", run, "--samples", 2, "--json").json] == [" 0", " 1"]
 
 

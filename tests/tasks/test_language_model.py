@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -367,3 +369,18 @@ def test_a_recipe_fitted_to_the_text(
         assert len(LanguageModel.prepare(sections, tmp_path / "run").plan(1, 0))
     with pytest.raises(UserError, match="no such file"):
         LanguageModel.look([tmp_path / "missing.txt"])
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_corpus() -> None:
+    root = Path(__file__).parents[2]
+    peaks = []
+    for gigabytes in (0.02, 0.2):
+        command = [sys.executable, "-m", "benchmarks.memory", "--updates", "5", "--gigabytes", str(gigabytes)]
+        answer = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+        found = json.loads(answer.stdout)
+        assert found["tokens"] > 1e8 * gigabytes
+        peaks.append(found["peak_anonymous_bytes"])
+    # What grows is the count of distinct words, which is bounded; ids alone would add some 100 MB here.
+    assert peaks[1] - peaks[0] < 80e6, peaks
+    assert peaks[1] < 1e9, peaks

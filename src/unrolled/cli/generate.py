@@ -55,5 +55,6 @@ def generate(
         print(to_json([text.as_dict() for text in texts], indent=2))
         return
     print()
+    border = "-" * 20 + "\n" if any("\n" in text.text for text in texts) else ""
     for text in texts[1:]:
-        print("-" * 20, text.text, sep="\n")
+        print(border + text.text)
