@@ -44,6 +44,7 @@ class Reader(nn.Module):
             input_dropout=settings.input_dropout,
             recurrent_dropout=settings.recurrent_dropout,
             weight_drop=settings.weight_drop,
+            layer_norm=settings.layer_norm,
             **settings.cell_options,
         )
         self.features = self.layers.output_size

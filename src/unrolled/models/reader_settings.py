@@ -2,51 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from unrolled.models.settings import TableSettings, check_cell
+from unrolled.models.settings import LayersSettings
 from unrolled.nn.characters import CharacterKind
 from unrolled.nn.pooling import PoolingKind
 
 
-class ReaderSettings(TableSettings):
+class ReaderSettings(LayersSettings):
     """A recurrent network that reads a sequence of words."""
 
-    cell: str = Field("lstm", description="the recurrence: rnn, gru, lstm, or a registered cell of your own")
-    cell_options: dict[str, Any] = Field(
-        default_factory=dict,
-        description='the cell\'s own options, such as { reset = "after" } or { peepholes = "current" }',
-    )
-    hidden_size: int = Field(128, ge=1, description="features of the state, in each direction")
-    layers: int = Field(1, ge=1, description="cells upon one another")
     bidirectional: bool = Field(True, description="read in both directions")
-    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="share of a word vector's features dropped")
-    word_dropout: float = Field(0.0, ge=0, lt=1, description="share of words whose whole vector is dropped")
-    input_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share dropped of every layer's input, the same features at all steps"
-    )
-    layer_dropout: float = Field(0.0, ge=0, lt=1, description="share dropped between layers")
-    recurrent_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the state dropped, the same at all steps (variational dropout)"
-    )
-    weight_drop: float = Field(
-        0.0, ge=0, lt=1, description="share of the recurrent matrices' entries dropped"
-    )
     readout_dropout: float = Field(
         0.0, ge=0, lt=1, description="share dropped of what the labels are read from"
     )
-
-    @model_validator(mode="after")
-    def _cell_fits(self) -> Self:
-        check_cell(
-            self.cell,
-            self.cell_options,
-            mask=self.recurrent_dropout > 0,
-            weight_drop=self.weight_drop > 0,
-        )
-        return self
 
 
 class ClassifierSettings(ReaderSettings):

@@ -26,15 +26,49 @@ class TableSettings(BaseModel):
         return self.embeddings is None or not self.frozen_embeddings
 
 
-class DecoderSettings(TableSettings):
-    """The decoder: whatever it reads, it writes word by word."""
+class RecurrentSettings(TableSettings):
+    """A recurrence over words: what every model that reads or writes them has."""
 
     cell: str = Field("lstm", description="the recurrence: rnn, gru, lstm, or a registered cell of your own")
     cell_options: dict[str, Any] = Field(
         default_factory=dict,
         description='the cell\'s own options, such as { reset = "after" } or { peepholes = "current" }',
     )
-    hidden_size: int = Field(256, ge=1, description="features of the decoder's state")
+    hidden_size: int = Field(256, ge=1, description="features of the state, of a layer and direction")
+    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="share of a word vector's features dropped")
+    word_dropout: float = Field(0.0, ge=0, lt=1, description="share of words whose whole vector is dropped")
+    layer_dropout: float = Field(0.0, ge=0, lt=1, description="share dropped between layers")
+    recurrent_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of the state dropped, the same at all steps (variational dropout)"
+    )
+
+    @model_validator(mode="after")
+    def _cell_fits(self) -> Self:
+        check_cell(self.cell, self.cell_options, mask=self.recurrent_dropout > 0)
+        return self
+
+
+class LayersSettings(RecurrentSettings):
+    """Cells upon one another, with every dropout that layers have."""
+
+    layers: int = Field(1, ge=1, description="cells upon one another")
+    input_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share dropped of every layer's input, the same features at all steps"
+    )
+    weight_drop: float = Field(
+        0.0, ge=0, lt=1, description="share of the recurrent matrices' entries dropped"
+    )
+    layer_norm: bool = Field(False, description="layer normalisation between layers")
+
+    @model_validator(mode="after")
+    def _weights_fit(self) -> Self:
+        check_cell(self.cell, self.cell_options, weight_drop=self.weight_drop > 0)
+        return self
+
+
+class DecoderSettings(RecurrentSettings):
+    """The decoder: whatever it reads, it writes word by word."""
+
     decoder_layers: int = Field(1, ge=1, description="cells upon one another in the decoder")
     attention: Literal["bahdanau", "luong", "none"] = Field(
         "luong",
@@ -67,12 +101,6 @@ class DecoderSettings(TableSettings):
         "none",
         description="share one table of vectors: target: the words written and their projection; all: the"
         " words read too (needs one vocabulary)",
-    )
-    embedding_dropout: float = Field(0.0, ge=0, lt=1, description="share of a word vector's features dropped")
-    word_dropout: float = Field(0.0, ge=0, lt=1, description="share of words whose whole vector is dropped")
-    layer_dropout: float = Field(0.0, ge=0, lt=1, description="share dropped between layers")
-    recurrent_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of the state dropped, the same at all steps (variational dropout)"
     )
     context_dropout: float = Field(
         0.0, ge=0, lt=1, description="share dropped of the source's states that the decoder attends to"
@@ -111,7 +139,6 @@ class DecoderSettings(TableSettings):
             )
         if self.tie == "target" and not self.target_tuned:
             raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
-        check_cell(self.cell, self.cell_options, mask=self.recurrent_dropout > 0)
         return self
 
     @property
