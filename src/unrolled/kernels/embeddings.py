@@ -17,7 +17,7 @@ _POINTER = ctypes.c_void_p
 
 
 class _EmbeddingJob(ctypes.Structure):
-    """``EmbeddingJob`` of native/skipgram.cpp, field for field."""
+    """``EmbeddingJob`` of native/skipgram.h, field for field."""
 
     _fields_ = (
         ("architecture", ctypes.c_int32),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from unrolled.nn.adaptive import AdaptiveSoftmax, Projection, make_projection
 from unrolled.nn.attention import (
     AdditiveAttention,
     Attention,
@@ -32,6 +33,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "AdaptiveSoftmax",
     "AdditiveAttention",
     "Attention",
     "AttentionMemory",
@@ -44,6 +46,7 @@ __all__ = [
     "Luong",
     "Passage",
     "Pooling",
+    "Projection",
     "Recurrent",
     "State",
     "Unrolled",
@@ -51,6 +54,7 @@ __all__ = [
     "cell_names",
     "from_torch",
     "make_attention",
+    "make_projection",
     "projected_cross_entropy",
     "projected_log_probs",
     "register_cell",
