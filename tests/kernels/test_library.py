@@ -69,6 +69,27 @@ def test_with_torch_there_is_one_openmp_runtime(first: str) -> None:
 
 
 @needs_native
+@pytest.mark.parametrize("threads", [1, 3])
+def test_torchs_threads_are_used_and_as_many_as_it_says(threads: int) -> None:
+    program = f"""
+import os, torch
+from unrolled.kernels.product import product
+running = lambda: len(os.listdir("/proc/self/task"))
+torch.set_num_threads(1)
+a = torch.ones(600, 600)
+torch.set_num_threads({threads})
+before = running()
+product(a, a, out=torch.empty_like(a))
+ours = running()
+a @ a
+torch.ones(10**7).exp_()
+print(ours - before, running() - ours)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(threads - 1), "0"]
+
+
+@needs_native
 @pytest.mark.parametrize("level", ["baseline", "avx2"])
 def test_the_instruction_set_can_be_lowered(level: str) -> None:
     answer = described("from unrolled import kernels", UNROLLED_INSTRUCTION_SET=level)

@@ -26,6 +26,7 @@ from unrolled.kernels.recurrent import (
     empty,
     input_gradient,
     input_weight_gradient,
+    nothing,
 )
 from unrolled.kernels.structures import pointer, structure
 
@@ -321,7 +322,6 @@ def attentive_backward(
     def over_time(given: Tensor | None, width: int) -> Tensor:
         return inputs.new_zeros(rows, width) if given is None else packing.pack(given)
 
-    nothing = inputs.new_empty(0)
     grads = inputs.new_empty(rows, f.grad_gates * size)
     threads = torch.get_num_threads()
     kept: dict[str, Any] = {
@@ -337,19 +337,19 @@ def attentive_backward(
         "inner": inner,
         "grad_output": over_time(grad_output, size),
         "grad_hidden": final(grad_final_hidden, hidden),
-        "grad_cell": nothing if cell is None else final(grad_final_cell, cell),
+        "grad_cell": nothing(inputs) if cell is None else final(grad_final_cell, cell),
         "grad_gates": grads,
         "grad_sums": inputs.new_zeros(threads, f.grad_gates + 3, size),
     }
     into: dict[str, Any] = {
         "grad_late": over_time(grad_late, late.shape[1]),
         "grad_final": final(grad_final_late, late),
-        "grad_context": inputs.new_empty(rows, features + size) if luong else nothing,
+        "grad_context": inputs.new_empty(rows, features + size) if luong else nothing(inputs),
         "grad_weights": None if grad_weights is None else packing.pack(grad_weights),
         "grad_energies": inputs.new_zeros(rows, keys.shape[1]),
         "grad_asked": inputs.new_zeros(rows, keys.shape[2]),
-        "grad_keys": inputs.new_zeros(keys.shape) if additive else nothing,
-        "grad_energy_weight": inputs.new_zeros(threads, keys.shape[2]) if additive else nothing,
+        "grad_keys": inputs.new_zeros(keys.shape) if additive else nothing(inputs),
+        "grad_energy_weight": inputs.new_zeros(threads, keys.shape[2]) if additive else nothing(inputs),
     }
     if grad_late is not None and lengths is None:
         into["grad_late"] = into["grad_late"].clone()  # it is written to
@@ -380,11 +380,11 @@ def attentive_backward(
         grad_keys = packing.by_sentence(into["grad_energies"]) @ packing.pad(
             states if luong else before
         ).transpose(0, 1)
-    grad_query_weight = nothing
+    grad_query_weight = nothing(inputs)
     if query_weight is not None:
         grad_query_weight = inputs.new_empty(query_weight.shape)
         product(into["grad_asked"].t(), states if luong else before, out=grad_query_weight)
-    grad_combine = nothing
+    grad_combine = nothing(inputs)
     if combine is not None:
         grad_combine = inputs.new_empty(combine.shape)
         product(into["grad_late"].t(), context[:rows], out=grad_combine)
@@ -399,7 +399,7 @@ def attentive_backward(
     return (
         packing.pad(input_gradient(f, grads, input_weight[:, :columns])),
         packing.unsort(kept["grad_hidden"]),
-        nothing if cell is None else packing.unsort(kept["grad_cell"]),
+        nothing(inputs) if cell is None else packing.unsort(kept["grad_cell"]),
         packing.unsort(into["grad_final"]),
         input_weight_gradient(f, grads, seen_inputs),
         into_recurrent,
@@ -407,7 +407,9 @@ def attentive_backward(
         grad_keys,
         packing.by_sentence(alpha) @ packing.pad(grad_context).transpose(0, 1),
         grad_query_weight,
-        into["grad_energy_weight"].sum(0).view(energy_weight.shape) if energy_weight is not None else nothing,
+        into["grad_energy_weight"].sum(0).view(energy_weight.shape)
+        if energy_weight is not None
+        else nothing(inputs),
         grad_combine,
     )
 

@@ -102,6 +102,11 @@ def _kernel(name: str) -> Any:
     return function(f"unrolled_{name}", ctypes.POINTER(_Recurrence))
 
 
+def nothing(like: Tensor) -> Tensor:
+    """An answer that is not there. Never twice the same: an operator's answers share no memory."""
+    return like.new_empty(0)
+
+
 def contiguous(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
@@ -293,14 +298,13 @@ def recurrence_backward(
         grad_gates=grads,
         grad_sums=sums,
     )
-    nothing = inputs.new_empty(0)
     answers = [
-        packing.pad(input_gradient(f, grads, input_weight)) if needs_inputs else nothing,
+        packing.pad(input_gradient(f, grads, input_weight)) if needs_inputs else nothing(inputs),
         packing.unsort(grad_hidden),
-        packing.unsort(grad_cell) if cell is not None else nothing,
+        packing.unsort(grad_cell) if cell is not None else nothing(inputs),
     ]
     if not needs_weights:
-        return (*answers, nothing, nothing, nothing, nothing, nothing)
+        return (*answers, *(nothing(inputs) for _ in range(5)))
     into_recurrent = torch.empty_like(recurrent_weight, memory_format=torch.contiguous_format)
     met = grads[:, : f.state_rows * size].t()
     if seen.numel():
@@ -351,11 +355,10 @@ def input_weight_gradient(form: Form, grads: Tensor, inputs: Tensor) -> Tensor:
 def bias_gradients(form: Form, sums: Tensor, peephole: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Of ``bias``, ``recurrent_bias`` and ``peephole``, from what each thread's rows came to."""
     totals = sums.sum(0)
-    nothing = sums.new_empty(0)
-    bias, recurrent_bias = totals[: form.grad_gates], nothing
+    bias, recurrent_bias = totals[: form.grad_gates], nothing(sums)
     if form.reset_after:
         bias, recurrent_bias = torch.cat((totals[:2], totals[3:4])), totals[2].clone()
-    through = nothing if peephole is None else totals[form.grad_gates :].clone()
+    through = nothing(sums) if peephole is None else totals[form.grad_gates :].clone()
     return bias.flatten().clone(), recurrent_bias, through
 
 
