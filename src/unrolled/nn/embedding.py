@@ -43,6 +43,8 @@ class Embedding(nn.Module):
         self.padding = padding
         self.dropout = dropout
         self.word_dropout = word_dropout
+        self.row_gradients = False
+        """Whether the table's gradient is sparse: the rows touched. Not every optimizer takes one."""
         rows = torch.empty(size, features).normal_(std=length / math.sqrt(features))
         self.weight = nn.Parameter(rows, requires_grad=tuned)
         self._clear_padding()
@@ -53,7 +55,7 @@ class Embedding(nn.Module):
             self.weight[self.padding] = 0
 
     def forward(self, ids: Int[Tensor, "*shape"]) -> Float[Tensor, "*shape features"]:
-        vectors = F.embedding(ids, self.weight)
+        vectors = F.embedding(ids, self.weight, sparse=self.row_gradients)
         gone = None if self.padding is None else ids == self.padding
         if self.training and self.word_dropout:
             dropped = torch.rand(ids.shape, device=ids.device) < self.word_dropout

@@ -63,7 +63,7 @@ class Trainer:
         self.epoch = 0
         self.index = 0
         self.carried: Carried = None
-        self.optimizer = build_optimizer(model.parameters(), settings)
+        self.optimizer = build_optimizer(model, settings)
         self.schedule = Schedule(settings, settings.schedule_updates or self.planned_updates)
         self.averaging = build_averaging(settings)
         self.selection = Selection(settings.selection or task.selection)
