@@ -43,5 +43,8 @@ test-slow: native
 bench: native .venv-peers/.installed
 	$(BIN)/python -m benchmarks
 
+sanitize: native  ## the kernels under address, undefined-behaviour and thread sanitizers
+	native/tests/sanitize
+
 clean:
 	rm -rf build $(VENV) .venv-peers src/unrolled/kernels/*.so
