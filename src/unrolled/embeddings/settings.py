@@ -94,7 +94,7 @@ class BlockSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     batch_words: int = Field(
-        10_000, ge=1, description="words of text between two learning rates (glove: 16 pairs for each)"
+        20_000, ge=1, description="words of text between two learning rates (glove: 16 pairs for each)"
     )
 
 

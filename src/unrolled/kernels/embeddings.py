@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,29 @@ class WindowJob:
     """Rows of ``input`` of word w: ``pieces[pieces_begin[w]:pieces_begin[w + 1]]``."""
 
 
+@cache
+def _train_embeddings() -> Any:
+    return function(
+        "unrolled_train_embeddings",
+        *(_POINTER, _POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, _POINTER, _POINTER),
+    )
+
+
+@cache
+def _train_glove() -> Any:
+    return function("unrolled_train_glove", _POINTER, ctypes.c_int32)
+
+
+@cache
+def _count_pairs() -> Any:
+    return function(
+        "unrolled_count_pairs",
+        *(_POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32),
+        *(_POINTER, _POINTER, ctypes.c_int64, _POINTER),
+        result=ctypes.c_int64,
+    )
+
+
 def train_windows(
     job: WindowJob,
     ids: Int32[np.ndarray, " words"],
@@ -88,16 +112,6 @@ def train_windows(
     Returns:
         the sum of the losses measured, in nats, and of how many predicted words (a sample).
     """
-    run = function(
-        "unrolled_train_embeddings",
-        _POINTER,
-        _POINTER,
-        _POINTER,
-        ctypes.c_int64,
-        ctypes.c_int64,
-        _POINTER,
-        _POINTER,
-    )
     native = _EmbeddingJob(
         architecture=job.architecture,
         dimensions=job.input.shape[1],
@@ -119,7 +133,7 @@ def train_windows(
         output=_address(job.output, np.float32),
     )
     loss, pairs = ctypes.c_double(), ctypes.c_int64()
-    run(
+    _train_embeddings()(
         ctypes.addressof(native),
         _address(ids, np.int32),
         _address(bounds, np.int64),
@@ -175,7 +189,6 @@ def train_glove(
     Returns:
         Σ f(X) (w·w̃ + b + b̃ − log X)², each entry's before its step.
     """
-    run = function("unrolled_train_glove", _POINTER, ctypes.c_int32)
     loss = ctypes.c_double()
     native = _GloveEntries(
         rows=_address(rows, np.int32),
@@ -188,7 +201,7 @@ def train_glove(
         loss=ctypes.addressof(loss),
         **{name: _address(tensors[name], np.float32) for name in GLOVE_TENSORS},
     )
-    run(ctypes.addressof(native), threads)
+    _train_glove()(ctypes.addressof(native), threads)
     return loss.value
 
 
@@ -220,13 +233,7 @@ class PairTable:
         Returns:
             the position reached: the end, unless the table is full.
         """
-        run = function(
-            "unrolled_count_pairs",
-            *(_POINTER, _POINTER, ctypes.c_int64, ctypes.c_int64, ctypes.c_int32),
-            *(_POINTER, _POINTER, ctypes.c_int64, _POINTER),
-            result=ctypes.c_int64,
-        )
-        reached: int = run(
+        reached: int = _count_pairs()(
             _address(ids, np.int32),
             _address(bounds, np.int64),
             len(bounds) - 1,

@@ -19,7 +19,7 @@ from unrolled.runs.weights import read_tensors, restore, snapshot, weights, writ
 from unrolled.tasks import SelfLearning, Task
 from unrolled.tasks.task import Carried
 from unrolled.training.averaging import build_averaging
-from unrolled.training.exactness import seed_for
+from unrolled.training.exactness import reseed, seed_for
 from unrolled.training.feed import Group, ahead, groups
 from unrolled.training.interruption import Interrupted, Interruption
 from unrolled.training.log import Log
@@ -152,7 +152,7 @@ class Trainer:
 
     def _step(self, group: Group) -> None:
         """One update."""
-        torch.manual_seed(seed_for(self.settings.seed, self.update + 1))
+        reseed(seed_for(self.settings.seed, self.update + 1), self.device)
         rate = self.schedule.learning_rate(self.update + 1)
         clipping = None
         if isinstance(self.task, SelfLearning):
