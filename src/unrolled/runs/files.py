@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from unrolled.errors import RunError
+
+Buffer = bytes | memoryview
 
 
 @contextmanager
@@ -38,15 +40,15 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_synced(path: Path, data: bytes) -> None:
-    """Write a file and wait until the disk has it."""
+def write_synced(path: Path, data: bytes | Iterable[Buffer]) -> None:
+    """Write a file, whole or piece by piece, and wait until the disk has it."""
     with open(path, "wb") as file:
-        file.write(data)
+        file.writelines([data] if isinstance(data, bytes) else data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_whole(path: Path, data: bytes | Iterable[Buffer]) -> None:
     """Replace the file at ``path`` by ``data``: temporary file, fsync, rename, fsync of the folder.
 
     Raises:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
-from unrolled.runs.files import write_whole
+from unrolled.runs.files import Buffer, write_whole
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
@@ -55,15 +56,46 @@ def restore(model: nn.Module, tensors: Mapping[str, Tensor], origin: str | Path)
         tensor.copy_(tensors[name])
 
 
-def encode(tensors: Mapping[str, Tensor]) -> bytes:
-    """A safetensors file as bytes, with the checksum of the tensors in its header."""
+def encode(tensors: Mapping[str, Tensor]) -> list[Buffer]:
+    """A safetensors file in pieces, with the checksum of the tensors in its header.
+
+    The pieces are the tensors' own memory: the library's writer would copy all of it, twice.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # safetensors refuses tensors that share memory; the file holds each one by itself.
-    owners: dict[int, str] = {}
-    for name, tensor in plain.items():
-        if owners.setdefault(tensor.untyped_storage().data_ptr(), name) != name:
-            plain[name] = tensor.clone()
-    return save(plain, metadata={"sha256": _digest(plain)})
+    header: dict[str, Any] = {"__metadata__": {"sha256": _digest(plain)}}
+    # As the library lays them out: wide numbers first, so that each begins where its width divides.
+    ordered = sorted(plain.items(), key=lambda item: (-item[1].element_size(), item[0]))
+    end = 0
+    for name, tensor in ordered:
+        begin, end = end, end + tensor.nbytes
+        header[name] = {
+            "dtype": _TYPES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return [len(text).to_bytes(8, "little"), text, *(_bytes(tensor) for _, tensor in ordered)]
+
+
+_TYPES = {
+    torch.float64: "F64",
+    torch.float32: "F32",
+    torch.float16: "F16",
+    torch.bfloat16: "BF16",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+"""What the format calls them."""
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """A contiguous tensor's memory."""
+    return tensor.reshape(-1).view(torch.uint8).numpy().data
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -102,5 +134,5 @@ def _digest(tensors: Mapping[str, Tensor]) -> str:
         tensor = tensors[name]
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
         if tensor.numel():
-            digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+            digest.update(_bytes(tensor))
     return digest.hexdigest()

@@ -104,6 +104,7 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.save(logged=0)
     else:
         trainer.resume(saved)
+        saved.tensors.clear()  # the model has them
         if trainer.done and folder.read_scores().get("update") == trainer.update:
             show.say(
                 f"{folder}: finished after {trainer.update} updates; nothing to do (more training.updates or"
