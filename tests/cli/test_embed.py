@@ -67,6 +67,9 @@ def test_a_page_holds_every_word_and_a_picture_is_drawn(
     assert "</span> king queen</span>" in page
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
     assert unrolled("embed", "plot", file, tmp_path / "words.png", "-n", 3).code == 0
+    vectors.write(tmp_path / "slash.txt", ["a", "/", "b"], MATRIX[:3])
+    assert unrolled("embed", "plot", tmp_path / "slash.txt", tmp_path / "s.html").code == 0
+    assert '"/"' in (tmp_path / "s.html").read_text(), "a slash of the text is a word"
     assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from gensim.models import KeyedVectors
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -178,3 +179,30 @@ def test_what_cannot_be_written(tmp_path):
     with pytest.raises(RunError, match="cannot be written"):
         vectors.write(tmp_path / "none" / "v", ["a"], ones)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # it leaves its file open
+def test_gensim_reads_what_we_write(form, tmp_path):
+    # Words without spaces: gensim splits its lines at all of them.
+    words, matrix = [word.replace(" ", "_") for word in WORDS], MATRIX
+    path = tmp_path / "vectors"
+    vectors.write(path, words, matrix, form)
+    theirs = KeyedVectors.load_word2vec_format(
+        str(path), binary=form == "binary", no_header=form == "glove", datatype=np.float32
+    )
+    assert theirs.index_to_key == words
+    assert np.array_equal(theirs.vectors, matrix)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_we_read_what_gensim_writes(form, tmp_path):
+    words = [word.replace(" ", "_") for word in WORDS]
+    theirs = KeyedVectors(4)
+    theirs.add_vectors(words, MATRIX)
+    path = tmp_path / "vectors"
+    theirs.save_word2vec_format(str(path), binary=form == "binary", write_header=form != "glove")
+    read, matrix = vectors.read(path)
+    assert vectors.layout(path).form == form
+    assert read == words
+    assert np.allclose(matrix, MATRIX, rtol=1e-6)  # its text has as many digits as Python prints

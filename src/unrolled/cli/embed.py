@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -252,7 +253,8 @@ def plot(
     if not page:
         drawing.check_target(output)
     asked = _open(ctx, vectors)
-    names, groups = _grouped(words or asked.words[:number])
+    # A slash may be a word of the text; it ends a group where it was typed.
+    names, groups = _grouped(words) if words else (asked.words[:number], None)
     matrix = asked.units(names)
     x, y = "", ""
     if method == "pca":
@@ -313,14 +315,9 @@ def _show(found: list[tuple[str, float]], title: str = "") -> None:
 
 
 def _grouped(words: list[str]) -> tuple[list[str], list[str] | None]:
-    """The words, each once, and where slashes divide them each one's group, called by its first words."""
-    groups: list[list[str]] = [[]]
-    for word in dict.fromkeys(words) if "/" not in words else words:
-        if word == "/":
-            groups.append([])
-        else:
-            groups[-1].append(word)
-    if len(groups) == 1:
-        return groups[0], None
-    named = [(word, " ".join(group[:3])) for group in groups for word in group]
-    return [word for word, _ in named], [group for _, group in named]
+    """The words, and where slashes divide them each one's group, called by its first words."""
+    groups = [list(group) for slash, group in groupby(words, key="/".__eq__) if not slash]
+    names = [word for group in groups for word in group]
+    if len(groups) < 2:
+        return names, None
+    return names, [" ".join(group[:3]) for group in groups for _ in group]
