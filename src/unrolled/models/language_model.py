@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.segments import Segments
+from unrolled.nn.adaptive import make_projection
 from unrolled.nn.cells import State
 from unrolled.nn.embedding import Embedding, tie
 from unrolled.nn.layers import Recurrent
-from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
 
 
 class Read(NamedTuple):
@@ -92,8 +92,7 @@ class LanguageModel(nn.Module):
         self.bottleneck = (
             None if features == self.layers.output_size else nn.Linear(self.layers.output_size, features)
         )
-        self.projection = nn.Linear(features, vocabulary)
-        nn.init.zeros_(self.projection.bias)
+        self.projection = make_projection(features, vocabulary, cutoffs=settings.cutoffs)
         if settings.tie:
             tie(self.embedding, self.projection)
 
@@ -110,12 +109,8 @@ class LanguageModel(nn.Module):
         Penalties (Merity et al. 2017, section 4) count in training alone, once for each token.
         """
         read = self.read(inputs, state, lengths=lengths)
-        total = projected_cross_entropy(
-            read.features.flatten(0, 1),
-            self.projection.weight,
-            self.projection.bias,
-            targets.flatten(),
-            ignore_index=self.padding,
+        total = self.projection.loss(
+            read.features.flatten(0, 1), targets.flatten(), ignore_index=self.padding
         )
         if self.training:
             real = targets != self.padding
@@ -170,9 +165,7 @@ class LanguageModel(nn.Module):
         """log P of each target given all before it, zero where it is padding; and the state after them."""
         read = self.read(inputs, state, lengths=lengths)
         real = targets != self.padding
-        found = projected_log_probs(
-            read.features[real], self.projection.weight, self.projection.bias, targets[real]
-        )
+        found = self.projection.target_log_probs(read.features[real], targets[real])
         return found.new_zeros(real.shape).masked_scatter_(real, found), read.state
 
     # unrolled.decoding.Decoder
@@ -189,8 +182,7 @@ class LanguageModel(nn.Module):
     ) -> tuple[LanguageState, Float[Tensor, "rows vocabulary"]]:
         """Feed each row its last token; the log-probabilities of the next."""
         read = self.read(tokens[None], state.parts)
-        logits = F.linear(read.features[0], self.projection.weight, self.projection.bias)
-        return LanguageState(read.state), torch.log_softmax(logits, dim=-1)
+        return LanguageState(read.state), self.projection.log_probs(read.features[0])
 
     def select(self, state: LanguageState, rows: Int[Tensor, " n"]) -> LanguageState:
         return LanguageState(tuple(part[:, rows] for part in state.parts))

@@ -18,6 +18,11 @@ class LanguageModelSettings(LayersSettings):
         description="one table for the words read and their projection; where the layers' size is not"
         " embedding_size, a matrix stands between",
     )
+    cutoffs: tuple[int, ...] = Field(
+        (),
+        description="adaptive softmax for a large vocabulary: the first ids of its clusters of rarer words,"
+        " rising, such as [4000, 20000]; it is not tied. Empty: one softmax over all",
+    )
     reset: bool = Field(
         False, description="zero the state where another document (of a stream: another line) begins"
     )
@@ -41,6 +46,8 @@ class LanguageModelSettings(LayersSettings):
                 "bidirectional: a language model predicts each token from those before it; a layer that reads"
                 " backwards has seen the answer. Set it to false"
             )
+        if self.tie and self.cutoffs:
+            raise ValueError("cutoffs: an adaptive softmax has no one table to share; set tie = false")
         if self.tie and not self.tuned:
             raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
         return self
