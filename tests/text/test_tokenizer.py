@@ -227,3 +227,20 @@ def test_bad_tokenizer_files(tmp_path):
     damaged.write_text(json.dumps(foreign))
     with pytest.raises(UserError, match=r"ids 0 to 3 are '\[PAD\]'"):
         Tokenizer.load(damaged)
+
+
+def test_counting_forgets_rare_words_where_there_are_too_many(monkeypatch):
+    monkeypatch.setattr("unrolled.text.tokenizer._COUNTED", 50)
+    lines = [f"the cat w{number} sat x{number}" for number in range(1000)]
+    made = Tokenizer.train(lines, TokenizerSettings(kind="word", size=7))
+    assert sorted(made.vocabulary[4:]) == ["cat", "sat", "the"]
+
+
+def test_characters_of_tokens():
+    text = ["ü b", "", "日本 x"]
+    for kind in ("character", "byte", "bpe"):
+        made = Tokenizer.train(text * 5, TokenizerSettings(kind=kind, size=270 if kind == "bpe" else None))
+        stream = [i for line in text for i in [*made.encode(line).tolist(), made.eos]]
+        counts = made.characters(np.array(stream))
+        assert len(counts) == len(stream)
+        assert counts.sum() == sum(len(line) + 1 for line in text)

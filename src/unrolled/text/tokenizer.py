@@ -22,7 +22,7 @@ _SHOWN = ("<pad>", "<unk>", "<s>", "</s>")
 # text can spell a token with a space inside: a word "</s>" of the text never becomes the end of a sentence.
 _STORED = (" <pad>", " <unk>", " <s>", " </s>")
 _DEFAULT_BPE_SIZE = 8000
-_COUNTED = 4_000_000
+_COUNTED = 2_000_000
 """Distinct words held while counting; when there are more, the rarest are forgotten (few are ever kept)."""
 
 Ids = NDArray[np.int32]
