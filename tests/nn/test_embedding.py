@@ -78,10 +78,3 @@ def test_tied_modules_share_one_weight():
     assert projection.weight is table.weight
     with pytest.raises(UserError, match="one size"):
         tie(table, nn.Linear(4, 6))
-
-
-def test_vectors_are_as_long_as_they_are_to_be():
-    torch.manual_seed(1)
-    for length in (1.0, 8.0):
-        lengths = Embedding(200, 100, length=length).weight[1:].detach().norm(dim=1)
-        assert abs(float(lengths.mean()) - length) < 0.05 * length

@@ -111,7 +111,6 @@ class Decoder(nn.Module):
             dropout=settings.embedding_dropout,
             word_dropout=settings.word_dropout,
             tuned=settings.target_tuned,
-            length=settings.embedding_length,
         )
         words, dropout = settings.embedding_size, settings.readout_dropout
         size = settings.readout_size or (words if settings.tie != "none" else None)

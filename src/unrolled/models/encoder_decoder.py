@@ -89,7 +89,6 @@ class EncoderDecoder(ReaderWriter):
             dropout=settings.embedding_dropout,
             word_dropout=settings.word_dropout,
             tuned=settings.tuned,
-            length=settings.embedding_length,
         )
         self.encoder = Encoder(settings, embedding)
         self.decoder = Decoder(

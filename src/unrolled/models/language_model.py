@@ -74,7 +74,6 @@ class LanguageModel(nn.Module):
             dropout=settings.embedding_dropout,
             word_dropout=settings.word_dropout,
             tuned=settings.tuned,
-            length=settings.embedding_length,
         )
         self.layers = Recurrent(
             settings.cell,

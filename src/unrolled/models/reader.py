@@ -33,7 +33,6 @@ class Reader(nn.Module):
             dropout=settings.embedding_dropout,
             word_dropout=settings.word_dropout,
             tuned=settings.tuned,
-            length=settings.embedding_length,
         )
         self.layers = Recurrent(
             settings.cell,

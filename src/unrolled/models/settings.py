@@ -13,12 +13,6 @@ class TableSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedding_size: int = Field(256, ge=1, description="features of a word's vector")
-    embedding_length: float = Field(
-        1.0,
-        gt=0,
-        description="how long a word's vector is at the start; the longer, the less is a rare word, of few"
-        " updates, learnt by heart",
-    )
     embeddings: str | None = Field(
         None,
         description="file of word vectors (word2vec or GloVe, a path as in [data]) that the words start from,"
