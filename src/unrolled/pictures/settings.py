@@ -41,6 +41,10 @@ class PictureSettings(BaseModel):
         description="train the encoder too; otherwise its vectors are computed once and kept in the cache",
     )
 
+    fine_tune_rate: float = Field(
+        0.05, gt=0, description="fine_tune: share of the learning rate that the encoder is trained with"
+    )
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         precomputed = self.encoder == "precomputed"

@@ -223,7 +223,11 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
 
     def build(self) -> nn.Module:
         settings = self.sections
-        network = make_network(settings.pictures) if settings.pictures.fine_tune else None
+        network = None
+        if settings.pictures.fine_tune:
+            network = make_network(settings.pictures)
+            for parameter in network.parameters():
+                setattr(parameter, base.RATE, settings.pictures.fine_tune_rate)
         size = self.encoder.feature_size if network is None else network.feature_size
         return models.Captioner(settings.model, size, self.target.size, network)
 

@@ -31,6 +31,9 @@ Carried = tuple["Tensor", ...] | None
 Progress = Callable[[str, float], None]
 """``progress(what, share)``: what is being prepared and how much of it is done, from 0 to 1."""
 
+RATE = "share_of_rate"
+"""A model's parameter with this attribute learns at that share of the recipe's learning rate."""
+
 
 def silent(what: str, share: float) -> None:
     """A :data:`Progress` that shows nothing."""

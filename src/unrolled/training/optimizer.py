@@ -12,6 +12,7 @@ from torch.nn.utils import get_total_norm
 
 from unrolled.nn import Embedding
 from unrolled.runs import TrainingSettings
+from unrolled.tasks.task import RATE
 
 LARGE_TABLE = 4096
 """Rows from which on an update of only those touched is worth finding out which they are."""
@@ -29,7 +30,10 @@ def build_optimizer(model: nn.Module, settings: TrainingSettings) -> torch.optim
     every row at every update, and a table tied to the projection has a gradient everywhere: there all rows
     are updated.
     """
-    own = list(model.parameters())
+    rates: dict[float, list[nn.Parameter]] = {}
+    for parameter in model.parameters():
+        rates.setdefault(getattr(parameter, RATE, 1.0), []).append(parameter)
+    own = [{"params": group, RATE: rate} for rate, group in rates.items()]
     if settings.optimizer == "sgd":
         if not settings.momentum and not settings.weight_decay and _use_row_gradients(model):
             return torch.optim.SGD(own, lr=settings.learning_rate)

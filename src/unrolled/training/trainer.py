@@ -17,7 +17,7 @@ from unrolled.runs.average import WEIGHTS
 from unrolled.runs.checkpoint import Checkpoint
 from unrolled.runs.weights import read_tensors, restore, snapshot, weights, write_tensors
 from unrolled.tasks import SelfLearning, Task
-from unrolled.tasks.task import Carried
+from unrolled.tasks.task import RATE, Carried
 from unrolled.training.averaging import build_averaging
 from unrolled.training.exactness import reseed, seed_for
 from unrolled.training.feed import Group, ahead, groups
@@ -171,7 +171,7 @@ class Trainer:
     def _descend(self, group: Group, rate: float) -> tuple[Tensor, Clipping]:
         """Change the weights by autograd and the optimizer; the summed loss, and what was clipped."""
         for parameters in self.optimizer.param_groups:
-            parameters["lr"] = rate
+            parameters["lr"] = rate * parameters[RATE]
         self.optimizer.zero_grad(set_to_none=True)
         count, summed = group.count, torch.zeros((), device=self.device)
         for batch in group.batches:

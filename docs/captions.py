@@ -1,6 +1,6 @@
 """Draws pictures of two coloured shapes and says what is on them: a small world to learn captions in.
 
-    python docs/shapes.py FOLDER [NUMBER]
+    python docs/captions.py FOLDER [NUMBER]
 
 writes NUMBER pictures (1,200 unless given) and ``captions.tsv`` (picture TAB caption) into FOLDER.
 """
