@@ -36,6 +36,7 @@ def pushed(
 
     with monkeypatch.context() as patch, torch.no_grad():
         patch.setattr(cell, "step", step, raising=False)
+        patch.setattr("unrolled.nn.fused_attentive.unroll", lambda *_, **__: None)
         return translator.read(TEXTS, ANSWERS).run().log_probs
 
 

@@ -106,3 +106,26 @@ def test_a_chain_that_scores_nothing_takes_the_best_of_each() -> None:
     found, _ = viterbi(emissions, forbid(CRF(TAGS).double().chain(), None), lengths)
     real = torch.arange(max(LENGTHS))[:, None] < lengths
     assert torch.equal(found, emissions.argmax(-1).where(real, 0))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_steps_against_every_continuation(seed: int) -> None:
+    emissions, chain, lengths = problem(seed)
+    crf = CRF(TAGS).double()
+    with torch.no_grad():
+        for name, value in zip(("transitions", "start", "stop"), chain, strict=True):
+            getattr(crf, name).copy_(value)
+        tags = torch.randint(TAGS, emissions.shape[:2], generator=torch.Generator().manual_seed(seed))
+        steps = crf.step_log_probs(emissions, tags, lengths)
+        torch.testing.assert_close(steps.sum(0), crf.log_probs(emissions, tags, lengths))
+    for row, length in enumerate(LENGTHS):
+        own, given = emissions[:length, row], tuple(tags[:length, row].tolist())
+        every = {each: score(own, chain, each) for each in itertools.product(range(TAGS), repeat=length)}
+
+        def mass(before: tuple[int, ...], every: dict[tuple[int, ...], float] = every) -> float:
+            return math.log(sum(math.exp(s) for each, s in every.items() if each[: len(before)] == before))
+
+        for step in range(length):
+            expected = mass(given[: step + 1]) - mass(given[:step])
+            assert float(steps[step, row]) == pytest.approx(expected, abs=1e-10)
+        assert not steps[length:, row].any()

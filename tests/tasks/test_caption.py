@@ -126,6 +126,21 @@ def test_a_file_answers_as_the_prepared_picture_does(make: Callable[..., Caption
     assert scored.log_prob == pytest.approx(first.log_prob, rel=1e-5)
 
 
+def test_it_is_looked_into_region_by_region(make: Callable[..., Captioner], world: Path) -> None:
+    captioner = make()
+    (first, *_) = captioner.held_out("dev", 1)
+    assert first == (str(world / "pictures/red.png"), ["A red picture .", "all red !"])
+    reading = captioner.read([first.text], ["all red !"])
+    assert reading.attended == [["0,0", "0,1", "1,0", "1,1"]]
+    assert reading.expected == [["all", "red", "!", "</s>"]]
+    assert set(reading.tokens) == {"decoder"}
+    found = reading.run()
+    assert found.attention is not None
+    assert found.attention.shape == (4, 1, 4)
+    (scored,) = captioner.score([first.text], ["all red !"])
+    assert float(found.log_probs.detach().sum()) == pytest.approx(scored.log_prob, rel=1e-5)
+
+
 def test_evaluation_takes_all_references(make: Callable[..., Captioner]) -> None:
     captioner = make("data.punctuation=remove", "metrics.lowercase=true")
     scores = captioner.task.evaluate(captioner.models, "dev")

@@ -67,7 +67,8 @@ def ids_of(predictor: LanguagePredictor, part: str = "test") -> list[int]:
 def test_a_stream_is_predicted_from_an_eos_on_every_token_once(make: Make) -> None:
     predictor = make()
     ids, model = [3, *ids_of(predictor)], predictor.models[0]
-    whole = -model.log_probs(torch.tensor(ids[:-1])[:, None], torch.tensor(ids[1:])[:, None])[0].sum()
+    inputs, targets = (torch.tensor(part)[:, None] for part in (ids[:-1], ids[1:]))
+    whole = -model.log_probs(inputs, targets)[0].detach().sum()
     score = predictor.task.evaluate(predictor.models, "test")["perplexity"]
     words = sum(len(line.split()) + 1 for line in LINES)
     assert score.details["tokens"] == words

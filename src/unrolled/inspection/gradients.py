@@ -212,7 +212,9 @@ def gradients(
             label = " ".join(
                 filter(None, [name if len(predictors) > 1 else "", path if len(own) > 1 else ""])
             )
-            curves.append(curve(label or path or name, norms, chosen, reverse=passage.reverse))
+            # A cell that goes backward ends at the first step: from there a whole text's loss is reached.
+            ends = np.minimum(chosen, 0) if passage.reverse and reading.whole else chosen
+            curves.append(curve(label or path or name, norms, ends, reverse=passage.reverse))
         if connectivity is None:
             connectivity = _connect(found, reading, log_probs, passages, chosen)
         logged = training_norms(RunFolder(found.task.folder), name)

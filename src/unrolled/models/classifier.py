@@ -69,6 +69,14 @@ class Classifier(nn.Module):
         each = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
         return (each if weights is None else each * (labels @ weights)).sum()
 
+    def log_probs(
+        self, logits: Float[Tensor, "batch labels"], labels: Float[Tensor, "batch labels"]
+    ) -> Float[Tensor, " batch"]:
+        """log P of each text's label, or of all its labels together, in nats; not calibrated."""
+        if self.several:
+            return -F.binary_cross_entropy_with_logits(logits, labels, reduction="none").sum(dim=-1)
+        return (labels * logits.log_softmax(dim=-1)).sum(dim=-1)
+
     def probabilities(self, logits: Float[Tensor, "batch labels"]) -> Float[Tensor, "batch labels"]:
         """P of every label, calibrated if :meth:`calibrate` was called."""
         scaled = logits / self.temperature

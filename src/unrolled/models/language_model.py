@@ -152,7 +152,6 @@ class LanguageModel(nn.Module):
             penalty = penalty + settings.temporal_penalty * moved.pow(2).mean()
         return penalty
 
-    @torch.no_grad()
     def log_probs(
         self,
         inputs: Int[Tensor, "time batch"],
@@ -161,7 +160,10 @@ class LanguageModel(nn.Module):
         *,
         lengths: Int[Tensor, " batch"] | None = None,
     ) -> tuple[Float[Tensor, "time batch"], State]:
-        """log P of each target given all before it, zero where it is padding; and the state after them."""
+        """log P of each target given all before it, zero where it is padding; and the state after them.
+
+        Differentiable, to be looked into; calling the model is the way to train it.
+        """
         read = self.read(inputs, state, lengths=lengths)
         real = targets != self.padding
         found = self.projection.target_log_probs(read.features[real], targets[real])

@@ -92,9 +92,20 @@ class Tagger(nn.Module):
         """log P of each sentence's tags, in nats."""
         if not self.independent:
             return self.crf.log_probs(emissions, tags, lengths)
+        return self.step_log_probs(emissions, tags, lengths).sum(0)
+
+    def step_log_probs(
+        self,
+        emissions: Float[Tensor, "time batch tags"],
+        tags: Int[Tensor, "time batch"],
+        lengths: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "time batch"]:
+        """log P of each tag, of a chain given the tags before it; 0 past each length."""
+        if not self.independent:
+            return self.crf.step_log_probs(emissions, tags, lengths)
         each = emissions.log_softmax(dim=-1).gather(2, tags[..., None]).squeeze(2)
         real = torch.arange(len(tags), device=tags.device)[:, None] < lengths
-        return each.where(real, 0).sum(0)
+        return each.where(real, 0)
 
 
 @torch.no_grad()

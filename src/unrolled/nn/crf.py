@@ -123,3 +123,28 @@ class CRF(nn.Module):
         """log P of given tags, in nats; its negative is the loss."""
         chain = self.chain(_UNLIKELY)
         return path_score(emissions, chain, tags, lengths) - log_partition(emissions, chain, lengths)
+
+    def step_log_probs(
+        self,
+        emissions: Float[Tensor, "time batch tags"],
+        tags: Int[Tensor, "time batch"],
+        lengths: Int[Tensor, " batch"],
+    ) -> Float[Tensor, "time batch"]:
+        """log P of each tag given the emissions and the tags before it, 0 past each length.
+
+        Over time they sum to :meth:`log_probs`. With β⟨t⟩(y) = log Σ exp of what may follow y after t (the
+        backward algorithm): log P(y⟨t⟩ | y⟨<t⟩) = A[y⟨t−1⟩, y⟨t⟩] + e⟨t⟩[y⟨t⟩] + β⟨t⟩(y⟨t⟩) − β⟨t−1⟩(y⟨t−1⟩).
+        """
+        chain = self.chain(_UNLIKELY)
+        rest = chain.stop.expand_as(emissions[0])
+        after = [rest]
+        for step in range(len(emissions) - 1, 0, -1):
+            new = torch.logsumexp(chain.transitions + (emissions[step] + rest)[:, None], dim=2)
+            rest = new.where((step < lengths)[:, None], rest)
+            after.append(rest)
+        total = torch.logsumexp(chain.start + emissions[0] + rest, dim=1)
+        chosen = torch.stack(after[::-1]).gather(2, tags[..., None]).squeeze(2)
+        moves = torch.cat((chain.start[tags[:1]], chain.transitions[tags[:-1], tags[1:]]))
+        before = torch.cat((total[None], chosen[:-1]))
+        found = moves + emissions.gather(2, tags[..., None]).squeeze(2) + chosen - before
+        return found.where(torch.arange(len(tags), device=tags.device)[:, None] < lengths, 0)

@@ -23,7 +23,7 @@ from unrolled.errors import UserError, at
 from unrolled.metrics.settings import CaptionMetrics
 from unrolled.pictures.networks import make_network
 from unrolled.pictures.store import read_bytes
-from unrolled.tasks import look_captions, pretrained, writing
+from unrolled.tasks import inside, look_captions, pretrained, writing
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -95,6 +95,14 @@ class Captioner(writing.Writer[pictures.Regions, Caption]):
     ) -> Caption:
         rows, columns = self.task.grid(source)
         return Caption(**written, rows=rows, columns=columns)
+
+    def positions(self, line: str, source: pictures.Regions) -> list[str]:
+        rows, columns = self.task.grid(source)
+        return [f"{row},{column}" for row in range(rows) for column in range(columns)]
+
+    def held_out(self, split: str, count: int | None = None) -> list[inside.HeldOut]:
+        found, data = super().held_out(split, count), self.task.sections.data
+        return [each._replace(text=str(data.picture(each.text))) for each in found]
 
 
 @register

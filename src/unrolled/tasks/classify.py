@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from unrolled import metrics, models, text
 from unrolled.errors import UserError, at
-from unrolled.tasks import look_labels, pretrained, rows
+from unrolled.tasks import inside, look_labels, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -66,7 +66,7 @@ class Classification:
         return dict(vars(self))
 
 
-class LabelPredictor(base.Predictor):
+class LabelPredictor(inside.Readable):
     """A trained classifier; several models together answer with the mean of their probabilities."""
 
     task: Classify
@@ -100,6 +100,38 @@ class LabelPredictor(base.Predictor):
             for model, logits in zip(self.models, self.logits(lines), strict=True)
         ]
         return torch.stack(each).mean(0)
+
+    # Looking inside.
+
+    def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
+        task, model = self.task, cast("models.Classifier", self.models[0])
+        given = inside.answered(texts, answers) or [each.text for each in self.classify(texts)]
+        data = task.sections.data
+        labels = [each.split(data.separator) if data.several and each else [each] for each in given]
+        ids = [task.labels.encode(filter(None, each)) for each in labels]
+        batch = task.batch(task.tokenizer.encode_many(texts), ids).to(self.device)
+        end = task.tokenizer.tokens([task.tokenizer.eos])
+        read = [[*task.tokenizer.pieces(line), *end] for line in texts]
+
+        def run() -> models.Forced:
+            found = model.log_probs(model(batch.ids, batch.lengths), batch.labels.to(model.readout.weight))
+            # The label is of the whole text: it stands at its last position.
+            last = torch.arange(len(batch.ids), device=self.device)[:, None] == batch.lengths - 1
+            return models.Forced(found * last, None)
+
+        return inside.Reading(
+            {"reader": read},
+            {"reader": task.tokenizer.separator},
+            "reader",
+            [[*[""] * (len(each) - 1), label or "∅"] for each, label in zip(read, given, strict=True)],
+            None,
+            run,
+            whole=True,
+        )
+
+    def held_out(self, split: str, count: int | None = None) -> list[inside.HeldOut]:
+        found, separator = self.task.examples(split)[:count], self.task.sections.data.separator
+        return [inside.HeldOut(each.text, [separator.join(each.labels)]) for each in found]
 
     def _classification(self, found: Sequence[float]) -> Classification:
         names, data = self.task.labels.names, self.task.sections.data

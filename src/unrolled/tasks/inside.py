@@ -7,10 +7,11 @@ what its predictor inherits from here.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from unrolled.errors import UserError
 from unrolled.tasks.task import Predictor
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Reading:
         part: the part whose steps predict.
         expected: what it should say at each step, one list a text; ``""`` where nothing is predicted.
         attended: what the columns of attention stand for, one list a text; None without attention.
+        whole: whether what is predicted is of the whole text, not of a step: a label, put at the last one.
         run: the pass itself. Its log-probabilities ``(time, batch)`` stand in step with ``expected`` and are
             differentiable.
     """
@@ -47,6 +49,7 @@ class Reading:
     expected: list[list[str]]
     attended: list[list[str]] | None
     run: Callable[[], Forced]
+    whole: bool = False
 
 
 class Readable(Predictor):
@@ -137,3 +140,25 @@ class Searching(Readable):
     @abstractmethod
     def judge(self, answers: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, Score]:
         """The task's own metrics of given answers."""
+
+
+def answered(texts: Sequence[str], answers: Sequence[str] | None) -> Sequence[str] | None:
+    """The answers, when there is one for each text.
+
+    Raises:
+        UserError: there is not.
+    """
+    if answers is not None and len(answers) != len(texts):
+        raise UserError(f"{len(texts)} texts but {len(answers)} answers: one each")
+    return answers
+
+
+def check_read(lengths: Iterable[int]) -> None:
+    """Refuse a text without anything to read.
+
+    Raises:
+        UserError: it is named by its number.
+    """
+    for number, length in enumerate(lengths, 1):
+        if not length:
+            raise UserError(f"text {number} is empty: there is nothing to look into")

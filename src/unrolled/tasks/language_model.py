@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from unrolled import decoding, metrics, models, text
 from unrolled.errors import UserError
-from unrolled.tasks import look_language, pretrained, rows
+from unrolled.tasks import inside, look_language, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -100,7 +100,7 @@ class ScoredText:
         return dict(vars(self))
 
 
-class LanguagePredictor(base.Predictor):
+class LanguagePredictor(inside.Readable):
     """A trained language model; several models together answer with the mean of their probabilities."""
 
     task: LanguageModel
@@ -229,6 +229,41 @@ class LanguagePredictor(base.Predictor):
         mean = torch.stack(each).logsumexp(0) - math.log(len(each))
         return -mean.cpu().numpy()
 
+    # Looking inside.
+
+    def texts(self, lines: Sequence[str]) -> list[str]:
+        if self.task.by_line:
+            return super().texts(lines)
+        return ["\n".join(lines)] if any(line.strip() for line in lines) else []
+
+    def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
+        if answers is not None:
+            raise UserError("a language model is given no answers: it predicts the text itself")
+        task, model = self.task, cast("models.LanguageModel", self.models[0])
+        inside.check_read(len(each.strip()) for each in texts)
+        rows = [row for each in texts for row in task.ended(each)]
+        names, eos = task.tokenizer.vocabulary, task.tokenizer.eos
+        end = "\n" if task.endless else names[eos]  # eos is a line's end, after which the text goes on
+        expected = [[end if token == eos else names[token] for token in row.tolist()] for row in rows]
+        batch = task.lines(rows).to(self.device)
+
+        def run() -> models.Forced:
+            return models.Forced(model.log_probs(batch.inputs, batch.targets, lengths=batch.lengths)[0], None)
+
+        return inside.Reading(
+            {"layers": [[end, *each[:-1]] for each in expected]},
+            {"layers": task.tokenizer.separator},
+            "layers",
+            expected,
+            None,
+            run,
+        )
+
+    def held_out(self, split: str, count: int | None = None) -> list[inside.HeldOut]:
+        task, store = self.task, self.task.store(split)
+        texts = [task.tokenizer.decode(row[:-1][:STRETCH]) for row in store.rows(range(len(store))[:count])]
+        return [inside.HeldOut(each, []) for each in self.texts(texts)]
+
 
 @register
 class LanguageModel(base.Task):
@@ -339,6 +374,15 @@ class LanguageModel(base.Task):
             epoch=epoch,
         )
         return rows.Plan(windows, self.window)
+
+    def ended(self, given: str) -> list[NDArray[np.int32]]:
+        """A text as rows that are read by themselves, each ended by eos.
+
+        A stream is one row with an eos after each line, unless the state is zero again after each.
+        """
+        lines = given.split("\n") if self.endless else [given]
+        rows = [np.append(each, np.int32(self.tokenizer.eos)) for each in self.tokenizer.encode_many(lines)]
+        return rows if self.sections.model.reset else [np.concatenate(rows)]
 
     def lines(self, ended: Sequence[NDArray[np.integer]]) -> Batch:
         """Rows that end in eos, each a text by itself after an eos."""

@@ -20,7 +20,7 @@ from unrolled import metrics, models, text
 from unrolled.errors import UserError, at
 from unrolled.metrics import schemes
 from unrolled.nn.crf import Allowed
-from unrolled.tasks import look_labels, pretrained, rows
+from unrolled.tasks import inside, look_labels, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -79,7 +79,7 @@ class Tagged:
         return found
 
 
-class TagPredictor(base.Predictor):
+class TagPredictor(inside.Readable):
     """A trained tagger; of several models together the mean of their scores decides."""
 
     task: Tag
@@ -118,6 +118,33 @@ class TagPredictor(base.Predictor):
             for block, found in zip(blocks, self.tag(sentences), strict=True):
                 yield from columns.tagged(block, found.tags)
                 yield ""
+
+    # Looking inside.
+
+    def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
+        task, model, sentences = self.task, cast("models.Tagger", self.models[0]), [t.split() for t in texts]
+        inside.check_read(map(len, sentences))
+        given = inside.answered(texts, answers)
+        tags = [each.tags for each in self.tag(sentences)] if given is None else [t.split() for t in given]
+        for number, (words, own) in enumerate(zip(sentences, tags, strict=True), 1):
+            if len(words) != len(own):
+                raise UserError(f"text {number} has {len(words)} words but {len(own)} tags: one each")
+        forms, spelled = task.look_up(sentences)
+        inputs = models.Sentences(*(part.to(self.device) for part in task.sentences(forms, spelled)))
+        ids = [task.tags.encode(task.inside(own)) for own in tags]
+        expected = torch.from_numpy(text.pad(ids, 0).ids).to(self.device)
+        return inside.Reading(
+            {"reader": sentences},
+            {"reader": " "},
+            "reader",
+            tags,
+            None,
+            lambda: models.Forced(model.step_log_probs(model(inputs), expected, inputs.lengths), None),
+        )
+
+    def held_out(self, split: str, count: int | None = None) -> list[inside.HeldOut]:
+        found = self.task.examples(split)[:count]
+        return [inside.HeldOut(" ".join(each.words), [" ".join(each.tags)]) for each in found]
 
     def _tagged(self, words: list[str], names: list[str]) -> Tagged:
         scheme = self.task.scheme
@@ -211,12 +238,12 @@ class Tag(base.Task):
                     continue
                 kept += 1
                 sentences.add([np.array([forms[word] for word in each.words])])
-                tags.add([self.tags.encode(self._inside(each.tags))])
+                tags.add([self.tags.encode(self.inside(each.tags))])
         if not kept:
             raise UserError("no sentence is left to train on: raise data.max_length")
         return kept, left_out
 
-    def _inside(self, tags: Sequence[str]) -> Sequence[str]:
+    def inside(self, tags: Sequence[str]) -> Sequence[str]:
         """Tags of the data as the model knows them."""
         return tags if self.scheme is None else schemes.convert(tags, INSIDE)
 
@@ -224,7 +251,7 @@ class Tag(base.Task):
         """What to say of tags that training has none of: they can only be answered wrong."""
         told: set[str] = set()
         for example in self.examples(part) if part != "train" else ():
-            for tag in {*self._inside(example.tags)} - {*self.tags} - told:
+            for tag in {*self.inside(example.tags)} - {*self.tags} - told:
                 told.add(tag)
                 place = at(example.path, example.line)
                 yield f"{place}: tag {tag!r} of {part} is not in the training data: it counts as wrong"

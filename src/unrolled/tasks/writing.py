@@ -231,14 +231,12 @@ class Writer(inside.Searching, Generic[S, W]):
         return [str(place) for place in range(len(source))]
 
     def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
-        sources, target = self._sources(texts), self.task.target
-        if answers is None:
+        sources, target, given = self._sources(texts), self.task.target, inside.answered(texts, answers)
+        if given is None:
             found = self._search(sources, self.task.sections.decoding.updated(nbest=1))
             ids = [np.array(best[0].tokens, dtype=np.int32) for best in found]
-        elif len(answers) == len(texts):
-            ids = target.encode_many(answers)
         else:
-            raise UserError(f"{len(texts)} texts but {len(answers)} answers: one each")
+            ids = target.encode_many(given)
         batch = self.task.batch(sources, ids).to(self.device)
         seen = [self.positions(*each) for each in zip(texts, sources, strict=True)]
         written = [target.tokens([target.bos, *each]) for each in ids]
@@ -272,9 +270,7 @@ class Writer(inside.Searching, Generic[S, W]):
     def _sources(self, texts: Sequence[str]) -> Sequence[S]:
         """What texts stand for, none of which may be empty."""
         sources = self.task.read(texts)
-        for number, each in enumerate(sources, 1):
-            if not len(each):
-                raise UserError(f"text {number} of {len(texts)} is empty: there is nothing to look into")
+        inside.check_read(map(len, sources))
         return sources
 
 
