@@ -33,7 +33,7 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture
 def open_page(browser: Any) -> Iterator[Callable[..., Any]]:
-    """``open_page(path, scheme) -> the page``; a request beyond the file, or an error of its script, fails."""
+    """``open_page(path, scheme) -> the page``; a request beyond the file, or a script's error, fails."""
     opened: list[Any] = []
     wrong: list[str] = []
 
