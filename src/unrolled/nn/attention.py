@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from unrolled.errors import UserError, nearest
+from unrolled.nn import additive
 
 
 @dataclass(frozen=True)
@@ -182,8 +183,7 @@ class AdditiveAttention(Attention):
         keys: Float[Tensor, "batch source attention"],
     ) -> Float[Tensor, "batch queries source"]:
         asked = F.linear(queries, self.query_weight)
-        hidden = torch.tanh(asked[:, :, None] + keys[:, None])  # tanh(W s + U a)
-        return F.linear(hidden, self.energy_weight).squeeze(-1)  # vᵀ tanh(W s + U a)
+        return additive.energies(asked, keys, self.energy_weight)  # vᵀ tanh(W s + U a)
 
 
 class GeneralAttention(Attention):
