@@ -111,11 +111,28 @@ template <class T>
 UNROLLED_INLINE void add(T* to, Vector<T> value, int count) {
     store(to, load(to, count) + value, count);
 }
+// Half upon half: an order that takes few operations.
+template <class T, int bytes = register_bytes>
+UNROLLED_INLINE T sum_of(const void* from) {
+    if constexpr (bytes > 16) {
+        typedef T Half __attribute__((vector_size(bytes / 2)));
+        Half low, high;
+        std::memcpy(&low, from, sizeof low);
+        std::memcpy(&high, static_cast<const char*>(from) + sizeof low, sizeof high);
+        low += high;
+        return sum_of<T, bytes / 2>(&low);
+    } else {
+        T part[16 / sizeof(T)];
+        std::memcpy(part, from, sizeof part);
+        if constexpr (sizeof(T) == 4)
+            return (part[0] + part[2]) + (part[1] + part[3]);
+        else
+            return part[0] + part[1];
+    }
+}
 template <class T>
 UNROLLED_INLINE T sum(Vector<T> value) {
-    T total = 0;
-    for (int i = 0; i < lanes<T>; ++i) total += value[i];
-    return total;
+    return sum_of<T>(&value);
 }
 // A NaN in x stays.
 template <class T>

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -55,6 +55,11 @@ class DecodingSettings(_Settings):
     )
     length_offset: int = Field(default=10, ge=1, description="... and this many tokens more")
     allow_unknown: bool = Field(default=False, description="whether <unk> may be given as an output")
+    weights: Literal["float32", "bfloat16", "int8"] = Field(
+        default="float32",
+        description="how the search reads the model's matrices: fewer bits are faster, above all for one"
+        " sentence at a time, and change scores a little",
+    )
     replace_unknown: bool = Field(
         default=False, description="put the most attended source word in the place of each <unk>"
     )

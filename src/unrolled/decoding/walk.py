@@ -49,7 +49,6 @@ class Walk:
         self._tokens = torch.as_tensor(bos, device=self._device).expand(self.batch)
         self._banned = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=self._device)
         self._banned_and_eos = torch.cat([self._banned, self._banned.new_tensor([eos])])
-        self._last_steps = set(self.longest.tolist())
 
     def step(self, k: int, sentence: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """The ``k`` likeliest tokens that may follow each row: log-probabilities and ids, ``(rows, k)``.
@@ -58,8 +57,9 @@ class Walk:
         """
         self.steps += 1
         forbidden = self._banned if self.steps >= self.min_length else self._banned_and_eos
-        if self.steps in self._last_steps:
-            last = torch.from_numpy(self.longest[sentence] == self.steps).to(self._device)
+        at_end = self.longest[sentence] == self.steps
+        if at_end.any():
+            last = torch.from_numpy(at_end).to(self._device)
             found = extend_or_end(self.decoder, self.state, self._tokens, k, forbidden, last, self.eos)
         else:
             found = extend(self.decoder, self.state, self._tokens, k, forbidden)

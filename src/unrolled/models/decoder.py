@@ -6,7 +6,7 @@ a sentence's states or a picture's regions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +14,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from unrolled.decoding.candidates import top
+from unrolled.kernels.step import MOST, Program
 from unrolled.models.bridge import Bridge
 from unrolled.models.encoder import Encoded
+from unrolled.models.program import compile_step
 from unrolled.models.readout import Readout
 from unrolled.models.settings import DecoderSettings
 from unrolled.nn.attention import Attention, AttentionMemory, make_attention
@@ -43,10 +46,12 @@ class DecoderState:
     Attributes:
         cell: the recurrent state, tensors ``(rows, …)``.
         memory: what it attends to, once a sentence; None without attention.
+        program: the step as native kernels make it, where they can.
     """
 
     cell: State
     memory: AttentionMemory | None
+    program: Program | None = None
 
     @property
     def rows(self) -> int:
@@ -249,9 +254,8 @@ class Decoder(nn.Module):
         if isinstance(self.cell, Attentive):
             state = self.cell.begin(state)
         attention = self._attention
-        if attention is None:
-            return DecoderState(state, None)
-        return DecoderState(state, attention.remember(encoded.output, encoded.lengths))
+        memory = None if attention is None else attention.remember(encoded.output, encoded.lengths)
+        return DecoderState(state, memory, compile_step(self))
 
     def step(
         self, state: DecoderState, tokens: Int[Tensor, " rows"]
@@ -267,12 +271,27 @@ class Decoder(nn.Module):
         if self.attentional is not None:
             output, _ = self.attentional(output, state.memory)
         log_probs = self.readout.log_probs(self.readout(output, words))
-        return DecoderState(after, state.memory), log_probs
+        return replace(state, cell=after), log_probs
+
+    def step_top(
+        self, state: DecoderState, tokens: Int[Tensor, " rows"], k: int
+    ) -> tuple[DecoderState, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
+        """:meth:`step` and the ``k`` likeliest tokens of each row, by one native call where that can be."""
+        if state.program is None or k > MOST:
+            state, log_probs = self.step(state, tokens)
+            return state, *top(log_probs, k)
+        source = {}
+        if state.memory is not None:
+            seats = state.memory.seats
+            source = {name: getattr(state.memory, name) for name in ("keys", "values", "lengths")}
+            source["sentence"] = None if seats is None else seats.sentence
+        after, best, ids = state.program.run(state.cell, tokens, k, **source)
+        return replace(state, cell=after), best, ids
 
     def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
         """The state of some rows, possibly repeated; what they attend to is indexed, not copied."""
         memory = None if state.memory is None else state.memory.select(rows)
-        return DecoderState(tuple(part[rows] for part in state.cell), memory)
+        return replace(state, cell=tuple(part[rows] for part in state.cell), memory=memory)
 
 
 def _cells(settings: DecoderSettings, input_size: int) -> Cell:

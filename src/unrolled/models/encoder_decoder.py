@@ -60,6 +60,11 @@ class ReaderWriter(nn.Module):
     ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
         return self.decoder.step(state, tokens)
 
+    def step_top(
+        self, state: DecoderState, tokens: Int[Tensor, " rows"], k: int
+    ) -> tuple[DecoderState, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
+        return self.decoder.step_top(state, tokens, k)
+
     def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
         return self.decoder.select(state, rows)
 

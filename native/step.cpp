@@ -1,0 +1,340 @@
+// One step of a model that writes, as a list of instructions that all threads follow: embedding, cells, attention, readout,
+// projection, the likeliest words. Weights are read as they are, a row an output; with few rows of states the time is that
+// of reading them. They may be float32, bfloat16, or int8 with a scale a row.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "attention.h"
+#include "memory.h"
+#include "parallel.h"
+
+namespace unrolled {
+
+struct Instruction {
+    int64_t kind;     // see Kind
+    int64_t variant;  // of a cell; of embed: the id that is no word, or −1
+    int64_t a, b, c;  // buffers read
+    int64_t out, more;  // buffers written
+    int64_t columns, depth;
+    const void* weight;
+    int64_t stride;        // of the weight's rows
+    int64_t format;        // of the weight: 0 float32, 1 bfloat16, 2 int8
+    const float* scale;    // (columns), int8
+    const float* bias;     // (columns), or null
+    int64_t accumulate;    // product: added to what is there
+    int64_t nonlinearity;  // product: 0 none, 1 tanh, 2 relu
+};
+
+struct Step {
+    int64_t threads, rows, count;
+    const Instruction* instructions;
+    float* const* buffers;
+    const int64_t* strides;  // of each buffer's rows
+    const int64_t* tokens;   // (rows)
+
+    // What is attended to: row r looks at sentence[r] of keys (…, source, size) and values (…, source, features).
+    const int64_t* sentence;
+    const int64_t* lengths;
+    const float *keys, *values;
+    int64_t source, size, features;
+
+    int64_t k;
+    float* log_probs;  // (rows, k), descending
+    int64_t* ids;      // (rows, k)
+};
+
+}  // namespace unrolled
+
+namespace unrolled::UNROLLED_ISA {
+namespace {
+
+enum Kind { embed, product, gru_open, gru_close, lstm, attend, top };
+
+// Weights of any format as float32.
+UNROLLED_INLINE Vector<float> widen(const float* from) { return load(from); }
+UNROLLED_INLINE Vector<float> widen(const uint16_t* from) {
+    typedef uint16_t Half __attribute__((vector_size(register_bytes / 2)));
+    typedef uint32_t Whole __attribute__((vector_size(register_bytes)));
+    Half half;
+    std::memcpy(&half, from, sizeof half);
+    return (Vector<float>)(__builtin_convertvector(half, Whole) << 16);
+}
+UNROLLED_INLINE Vector<float> widen(const int8_t* from) {
+    typedef int8_t Quarter __attribute__((vector_size(register_bytes / 4)));
+    Quarter quarter;
+    std::memcpy(&quarter, from, sizeof quarter);
+    return __builtin_convertvector(__builtin_convertvector(quarter, Bits<float>), Vector<float>);
+}
+template <class W>
+UNROLLED_INLINE Vector<float> widen(const W* from, int count) {
+    W part[lanes<float>]{};
+    std::memcpy(part, from, count * sizeof(W));
+    return widen(part);
+}
+
+constexpr int tile_height = registers == 32 ? 4 : 2, tile_width = registers == 32 ? 6 : 4;
+
+// to[i · stride + j] = Σ_k a(i, k) w(j, k)
+template <class W, int rows, int columns>
+void tile(const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, float* to, int64_t stride) {
+    Vector<float> total[rows][columns]{};
+    int64_t k = 0;
+    for (; k + lanes<float> <= depth; k += lanes<float>) {
+        Vector<float> left[rows];
+        for (int i = 0; i < rows; ++i) left[i] = load(a + i * a_stride + k);
+        for (int j = 0; j < columns; ++j) {
+            const Vector<float> right = widen(w + j * w_stride + k);
+            for (int i = 0; i < rows; ++i) total[i][j] += left[i] * right;
+        }
+    }
+    if (k < depth) {
+        const int count = static_cast<int>(depth - k);
+        for (int j = 0; j < columns; ++j) {
+            const Vector<float> right = widen(w + j * w_stride + k, count);
+            for (int i = 0; i < rows; ++i) total[i][j] += load(a + i * a_stride + k, count) * right;
+        }
+    }
+    for (int i = 0; i < rows; ++i)
+        for (int j = 0; j < columns; ++j) to[i * stride + j] = sum<float>(total[i][j]);
+}
+
+// The same for any number of columns and up to tile_height rows.
+template <class W, int rows>
+void strip(const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, int64_t columns, float* to,
+           int64_t stride) {
+    int64_t j = 0;
+    for (; j + tile_width <= columns; j += tile_width)
+        tile<W, rows, tile_width>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
+    for (; j < columns; ++j) tile<W, rows, 1>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
+}
+template <class W>
+void strip(int rows, const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, int64_t columns,
+           float* to, int64_t stride) {
+    switch (rows) {
+        case 1: return strip<W, 1>(a, a_stride, w, w_stride, depth, columns, to, stride);
+        case 2: return strip<W, 2>(a, a_stride, w, w_stride, depth, columns, to, stride);
+        case 3: return strip<W, tile_height < 3 ? 1 : 3>(a, a_stride, w, w_stride, depth, columns, to, stride);
+        default: return strip<W, tile_height>(a, a_stride, w, w_stride, depth, columns, to, stride);
+    }
+}
+
+// The k greatest of a row so far, descending, ties to the lower id; and what its softmax needs.
+struct Best {
+    float highest, total;  // max, and Σ exp(x − max)
+    int64_t count;
+    float* values;
+    int64_t* ids;
+
+    void put(float value, int64_t id, int64_t k) {
+        if (count == k && !(value > values[k - 1])) return;
+        int64_t place = count < k ? count++ : k - 1;
+        for (; place > 0 && value > values[place - 1]; --place) {
+            values[place] = values[place - 1];
+            ids[place] = ids[place - 1];
+        }
+        values[place] = value;
+        ids[place] = id;
+    }
+};
+
+constexpr int64_t chunk = 16 * tile_width;  // columns whose logits are made before they are looked at
+
+class Run {
+   public:
+    Run(const Step& step, int threads) : s(step), values_(threads * s.rows * s.k * 4), ids_(threads * s.rows * s.k * 8),
+                                         best_(threads * s.rows * static_cast<int64_t>(sizeof(Best))) {}
+
+    void follow(int thread, int threads, Barrier& barrier) {
+        Scratch weights(s.source * 4 + 64);
+        for (int64_t i = 0; i < s.count; ++i) {
+            const Instruction& in = s.instructions[i];
+            switch (in.kind) {
+                case embed: look_up(in, thread, threads); break;
+                case product: multiply(in, thread, threads); break;
+                case attend: look(in, thread, threads, weights.as<float>()); break;
+                case top:
+                    project(in, thread, threads);
+                    barrier.wait();
+                    choose(thread, threads);
+                    break;
+                default: advance(in, thread, threads);
+            }
+            barrier.wait();
+        }
+    }
+
+   private:
+    float* row(int64_t buffer, int64_t r) const { return s.buffers[buffer] + r * s.strides[buffer]; }
+
+    void look_up(const Instruction& in, int thread, int threads) const {
+        const Share mine = share(s.rows, thread, threads);
+        for (int64_t r = mine.begin; r < mine.end; ++r)
+            if (s.tokens[r] == in.variant)
+                std::memset(row(in.out, r), 0, in.depth * sizeof(float));
+            else
+                std::memcpy(row(in.out, r), static_cast<const float*>(in.weight) + s.tokens[r] * in.stride,
+                            in.depth * sizeof(float));
+    }
+
+    template <class W>
+    void multiply_as(const Instruction& in, Share columns) const {
+        float made[tile_height * chunk];
+        for (int64_t j = columns.begin; j < columns.end; j += chunk) {
+            const int64_t width = std::min(chunk, columns.end - j);
+            for (int64_t r = 0; r < s.rows; r += tile_height) {
+                const int height = static_cast<int>(std::min<int64_t>(tile_height, s.rows - r));
+                strip<W>(height, row(in.a, r), s.strides[in.a], static_cast<const W*>(in.weight) + j * in.stride, in.stride,
+                         in.depth, width, made, chunk);
+                for (int i = 0; i < height; ++i) finish(in, row(in.out, r + i), j, made + i * chunk, width);
+            }
+        }
+    }
+    static void finish(const Instruction& in, float* out, int64_t column, const float* made, int64_t width) {
+        for (int64_t j = 0; j < width; j += lanes<float>) {
+            const int count = unrolled::UNROLLED_ISA::width<float>(width, j);
+            Vector<float> value = load(made + j, count);
+            if (in.scale) value *= load(in.scale + column + j, count);
+            if (in.bias) value += load(in.bias + column + j, count);
+            if (in.accumulate) value += load(out + column + j, count);
+            if (in.nonlinearity == 1) value = tanh<float>(value);
+            if (in.nonlinearity == 2) value = maximum<float>(value, Vector<float>{});
+            store(out + column + j, value, count);
+        }
+    }
+    void multiply(const Instruction& in, int thread, int threads) const {
+        const Share columns = share(in.columns, thread, threads, tile_width);
+        switch (in.format) {
+            case 0: return multiply_as<float>(in, columns);
+            case 1: return multiply_as<uint16_t>(in, columns);
+            default: return multiply_as<int8_t>(in, columns);
+        }
+    }
+
+    // Cells, given the products: elementwise.
+    void advance(const Instruction& in, int thread, int threads) const {
+        const int64_t H = in.columns, vectors = padded<float>(H) / lanes<float>;
+        const Share mine = share(s.rows * vectors, thread, threads);
+        const float* peephole = static_cast<const float*>(in.weight);
+        for (int64_t i = mine.begin; i < mine.end; ++i) {
+            const int64_t r = i / vectors, unit = i % vectors * lanes<float>;
+            const int n = width<float>(H, unit);
+            float *z = row(in.a, r) + unit, *out = row(in.out, r) + unit;
+            const Vector<float> state = load(row(in.b, r) + unit, n);
+            if (in.kind == gru_open) {
+                store(z + H, sigmoid<float>(load(z + H, n)), n);
+                store(out, sigmoid<float>(load(z, n)) * state, n);
+            } else if (in.kind == gru_close) {  // variants: 0 reset before the matrix, 1 after it, 2 none
+                const float* last = z + (in.variant == 2 ? 1 : 2) * H;
+                Vector<float> update = load(last - H, n), candidate = load(last, n);
+                if (in.variant != 0) update = sigmoid<float>(update);
+                if (in.variant == 1) candidate += sigmoid<float>(load(z, n)) * load(row(in.c, r) + unit, n);
+                store(out, state + update * (tanh<float>(candidate) - state), n);
+            } else {  // LSTM, state is c; variants: peepholes 0 none, 1 current, 2 previous, and 3 more for a = Γo ∗ c
+                const int64_t peepholes = in.variant % 3;
+                Vector<float> g[4];
+                for (int gate = 0; gate < 4; ++gate) g[gate] = load(z + gate * H, n);
+                if (peepholes) g[0] += load(peephole + unit, n) * state, g[1] += load(peephole + H + unit, n) * state;
+                const Vector<float> cell = sigmoid<float>(g[0]) * tanh<float>(g[2]) + sigmoid<float>(g[1]) * state;
+                if (peepholes) g[3] += load(peephole + 2 * H + unit, n) * (peepholes == 1 ? cell : state);
+                store(row(in.more, r) + unit, cell, n);
+                store(out, sigmoid<float>(g[3]) * (in.variant < 3 ? tanh<float>(cell) : cell), n);
+            }
+        }
+    }
+
+    void look(const Instruction& in, int thread, int threads, float* weights) const {
+        for (int64_t r = thread; r < s.rows; r += threads) {
+            const int64_t sentence = s.sentence[r], positions = s.lengths[sentence];
+            energies<float>(row(in.a, r), static_cast<const float*>(in.weight), s.keys + sentence * s.source * s.size, s.size,
+                            s.size, positions, weights);
+            softmax<float>(weights, positions);
+            weighted_sum<float>(weights, s.values + sentence * s.source * s.features, s.features, s.features, positions,
+                                row(in.out, r));
+        }
+    }
+
+    Best& best(int thread, int64_t r) const { return best_.as<Best>()[thread * s.rows + r]; }
+
+    template <class W>
+    void project_as(const Instruction& in, int thread, Share columns) {
+        float logits[tile_height * chunk];
+        for (int64_t j = columns.begin; j < columns.end; j += chunk) {
+            const int64_t width = std::min(chunk, columns.end - j);
+            for (int64_t r = 0; r < s.rows; r += tile_height) {
+                const int height = static_cast<int>(std::min<int64_t>(tile_height, s.rows - r));
+                strip<W>(height, row(in.a, r), s.strides[in.a], static_cast<const W*>(in.weight) + j * in.stride, in.stride,
+                         in.depth, width, logits, chunk);
+                for (int i = 0; i < height; ++i) note(in, best(thread, r + i), j, logits + i * chunk, width);
+            }
+        }
+    }
+    void note(const Instruction& in, Best& best, int64_t column, float* logits, int64_t width) const {
+        float highest = best.highest;
+        for (int64_t j = 0; j < width; ++j) {
+            if (in.scale) logits[j] *= in.scale[column + j];
+            if (in.bias) logits[j] += in.bias[column + j];
+        }
+        for (int64_t j = 0; j < width; ++j) highest = logits[j] > highest ? logits[j] : highest;
+        if (highest > best.highest) {
+            best.total *= std::exp(best.highest - highest);
+            best.highest = highest;
+        }
+        Vector<float> total{};
+        for (int64_t j = 0; j < width; j += lanes<float>) {
+            const int count = unrolled::UNROLLED_ISA::width<float>(width, j);
+            const Vector<float> e = exp<float>(load(logits + j, count) - highest);
+            if (count == lanes<float>)
+                total += e;
+            else
+                for (int i = 0; i < count; ++i) total[i] += e[i];
+        }
+        best.total += sum<float>(total);
+        for (int64_t j = 0; j < width; ++j) best.put(logits[j], column + j, s.k);
+    }
+    void project(const Instruction& in, int thread, int threads) {
+        for (int64_t r = 0; r < s.rows; ++r) {
+            const int64_t at = (thread * s.rows + r) * s.k;
+            best(thread, r) = {-std::numeric_limits<float>::infinity(), 0, 0, values_.as<float>(at), ids_.as<int64_t>(at)};
+        }
+        const Share columns = share(in.columns, thread, threads, tile_width);
+        switch (in.format) {
+            case 0: return project_as<float>(in, thread, columns);
+            case 1: return project_as<uint16_t>(in, thread, columns);
+            default: return project_as<int8_t>(in, thread, columns);
+        }
+    }
+
+    // What the threads found, as one.
+    void choose(int thread, int threads) {
+        const Share mine = share(s.rows, thread, threads);
+        for (int64_t r = mine.begin; r < mine.end; ++r) {
+            float highest = best(0, r).highest, total = 0;
+            for (int t = 1; t < threads; ++t) highest = std::max(highest, best(t, r).highest);
+            for (int t = 0; t < threads; ++t) {
+                const Best& each = best(t, r);
+                if (each.total != 0) total += each.total * std::exp(each.highest - highest);
+            }
+            const float normalizer = highest + std::log(total);
+            Best all{0, 0, 0, s.log_probs + r * s.k, s.ids + r * s.k};
+            for (int t = 0; t < threads; ++t)  // a thread's ids lie below the next one's
+                for (int64_t i = 0; i < best(t, r).count; ++i) all.put(best(t, r).values[i], best(t, r).ids[i], s.k);
+            for (int64_t i = 0; i < s.k; ++i) all.values[i] -= normalizer;
+        }
+    }
+
+    const Step& s;
+    Scratch values_, ids_, best_;
+};
+
+}  // namespace
+
+void step(const Step& s) {
+    Run run(s, static_cast<int>(s.threads));
+    together(static_cast<int>(s.threads),
+             [&](int thread, int threads, Barrier& barrier) { run.follow(thread, threads, barrier); });
+}
+
+}  // namespace unrolled::UNROLLED_ISA
+
+UNROLLED_KERNEL(step, Step);

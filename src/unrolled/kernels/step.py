@@ -1,0 +1,274 @@
+"""One step of a model that writes, in one native call: a :class:`Program` of what is done to its states."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from unrolled.kernels.library import function
+from unrolled.kernels.structures import pointer, structure
+
+_Instruction = structure(
+    "Instruction",
+    kind="size",
+    variant="size",
+    a="size",
+    b="size",
+    c="size",
+    out="size",
+    more="size",
+    columns="size",
+    depth="size",
+    weight="pointer",
+    stride="size",
+    format="size",
+    scale="pointer",
+    bias="pointer",
+    accumulate="size",
+    nonlinearity="size",
+)
+_Step = structure(
+    "Step",
+    threads="size",
+    rows="size",
+    count="size",
+    instructions="pointer",
+    buffers="pointer",
+    strides="pointer",
+    tokens="pointer",
+    sentence="pointer",
+    lengths="pointer",
+    keys="pointer",
+    values="pointer",
+    source="size",
+    size="size",
+    features="size",
+    k="size",
+    log_probs="pointer",
+    ids="pointer",
+)
+_KINDS = ("embed", "product", "gru_open", "gru_close", "lstm", "attend", "top")
+_NONLINEARITIES = ("none", "tanh", "relu")
+WEIGHTS = ("float32", "bfloat16", "int8")
+"""How a program may read its matrices."""
+
+
+MOST = 128
+"""The most words a program chooses: they are kept in order as they are found, too slow for more."""
+
+
+class Matrix(NamedTuple):
+    """A weight ``(outputs, inputs)`` as the kernel reads it; int8 with ``scale (outputs)``."""
+
+    weight: Tensor
+    scale: Tensor | None = None
+
+    @classmethod
+    def of(cls, weight: Tensor, kind: str) -> Matrix:
+        """As float32 it is shared, not copied. As int8 each row's greatest magnitude is 127."""
+        weight = weight.detach()
+        if kind == "float32":
+            return cls(weight if weight.stride(1) == 1 else weight.contiguous())
+        if kind == "bfloat16":
+            return cls(weight.to(torch.bfloat16).contiguous())
+        scale = weight.abs().amax(1).clamp(min=1e-30) / 127
+        return cls((weight / scale[:, None]).round().to(torch.int8).contiguous(), scale)
+
+    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Matrix:
+        """Some of its rows and columns, shared."""
+        return Matrix(self.weight[rows, columns], None if self.scale is None else self.scale[rows])
+
+
+class _Place(NamedTuple):
+    """Where a buffer's rows are: in the state given, the state made or scratch memory; from a column on."""
+
+    home: str
+    begin: int
+    width: int
+    column: int = 0
+
+
+class Program:
+    """Instructions for one step, over rows of float32 states of the given widths.
+
+    Buffers are numbers: :meth:`given` and :meth:`made` are the state before and after, :meth:`scratch` room
+    of its own, :meth:`part` some columns of another. The last instruction must be :meth:`top`.
+    """
+
+    def __init__(self, state: Sequence[int]) -> None:
+        self.state = list(state)
+        self.places = [_Place(home, i, width) for home in ("given", "made") for i, width in enumerate(state)]
+        self.width = 0
+        self.instructions: list[Any] = []
+        self.kept: list[Tensor | None] = []
+        self.vocabulary = self.words = 0
+
+    def given(self, entry: int) -> int:
+        return range(len(self.state))[entry]
+
+    def made(self, entry: int) -> int:
+        return len(self.state) + range(len(self.state))[entry]
+
+    def scratch(self, width: int) -> int:
+        self.places.append(_Place("scratch", self.width, width))
+        self.width += -(-width // 16) * 16
+        return len(self.places) - 1
+
+    def part(self, buffer: int, column: int) -> int:
+        self.places.append(self.places[buffer]._replace(column=column))
+        return len(self.places) - 1
+
+    def _add(self, kind: str, **fields: Any) -> None:
+        tensors = {name: value for name, value in fields.items() if isinstance(value, Tensor)}
+        self.kept += tensors.values()
+        numbers = {name: value for name, value in fields.items() if name not in tensors and value is not None}
+        pointers = {name: pointer(value) for name, value in tensors.items()}
+        self.instructions.append(_Instruction(kind=_KINDS.index(kind), **numbers, **pointers))
+
+    def embed(self, table: Tensor, padding: int | None, out: int) -> None:
+        """A token's row of ``table``; zeros for ``padding``."""
+        table = table.detach().contiguous()
+        self.words = len(table)
+        variant = -1 if padding is None else padding
+        self._add(
+            "embed", weight=table, stride=table.stride(0), depth=table.shape[1], variant=variant, out=out
+        )
+
+    def product(
+        self,
+        a: int,
+        matrix: Matrix,
+        out: int,
+        *,
+        bias: Tensor | None = None,
+        accumulate: bool = False,
+        nonlinearity: str = "none",
+    ) -> None:
+        """``out = f(a Wᵀ + bias (+ out))``."""
+        self._add(
+            "product",
+            a=a,
+            out=out,
+            accumulate=accumulate,
+            nonlinearity=_NONLINEARITIES.index(nonlinearity),
+            **self._matrix(matrix, bias),
+        )
+
+    def gru_open(self, z: int, state: int, out: int) -> None:
+        """σ of ``z``'s update gate; ``out = σ(reset) ∗ state``."""
+        self._add("gru_open", a=z, b=state, out=out, columns=self.places[out].width)
+
+    def gru_close(self, z: int, state: int, out: int, reset: str, inner: int = 0) -> None:
+        """The new state; ``inner`` is the candidate's recurrent product where ``reset`` comes after it."""
+        variant = ("before", "after", "none").index(reset)
+        self._add(
+            "gru_close", a=z, b=state, c=inner, out=out, variant=variant, columns=self.places[out].width
+        )
+
+    def lstm(self, z: int, cell: int, out: int, cell_out: int, form: str, peephole: Tensor | None) -> None:
+        """``form``: the peepholes' and the output's, as ``"none tanh"``."""
+        peepholes, output = form.split()
+        variant = ("none", "current", "previous").index(peepholes) + 3 * (output == "identity")
+        weight = None if peephole is None else peephole.detach().contiguous()
+        columns = self.places[out].width
+        self._add(
+            "lstm", a=z, b=cell, out=out, more=cell_out, variant=variant, columns=columns, weight=weight
+        )
+
+    def attend(self, query: int, out: int, energy_weight: Tensor | None) -> None:
+        """The context: additive with ``energy_weight``, the query multiplied, else ``query · key``."""
+        weight = None if energy_weight is None else energy_weight.detach().contiguous()
+        self._add("attend", a=query, out=out, weight=weight)
+
+    def top(self, a: int, matrix: Matrix, bias: Tensor | None) -> None:
+        """The likeliest of ``softmax(a Wᵀ + bias)``."""
+        self.vocabulary = len(matrix.weight)
+        self._add("top", a=a, **self._matrix(matrix, bias))
+        self._array = (_Instruction * len(self.instructions))(*self.instructions)
+
+    @staticmethod
+    def _matrix(matrix: Matrix, bias: Tensor | None) -> dict[str, Any]:
+        weight = matrix.weight
+        formats = (torch.float32, torch.bfloat16, torch.int8)
+        return {
+            "weight": weight,
+            "stride": weight.stride(0),
+            "columns": weight.shape[0],
+            "depth": weight.shape[1],
+            "format": formats.index(weight.dtype),
+            "scale": matrix.scale,
+            "bias": None if bias is None else bias.detach().contiguous(),
+        }
+
+    def run(
+        self,
+        state: Sequence[Tensor],
+        tokens: Tensor,
+        k: int,
+        *,
+        keys: Tensor | None = None,
+        values: Tensor | None = None,
+        lengths: Tensor | None = None,
+        sentence: Tensor | None = None,
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """The state after ``tokens (rows,)``, and the ``k`` likeliest next ones: log-probabilities, ids
+        ``(rows, k)``. Row r attends to ``sentence[r]`` of ``keys`` and ``values``."""
+        rows, k = len(tokens), min(k, self.vocabulary)
+        given = [part.contiguous() for part in state]
+        made = tuple(torch.empty_like(part) for part in given)
+        room = given[0].new_empty(rows * self.width)
+        log_probs, ids = given[0].new_empty(rows, k), tokens.new_empty(rows, k, dtype=torch.int64)
+        homes = {
+            "given": [part.data_ptr() for part in given],
+            "made": [part.data_ptr() for part in made],
+        }
+        addresses, strides = [], []
+        for home, begin, width, column in self.places:
+            start = room.data_ptr() + 4 * rows * begin if home == "scratch" else homes[home][begin]
+            addresses.append(start + 4 * column)
+            strides.append(width)
+        if keys is not None:
+            keys, values, lengths = _memory(keys, values, lengths)
+            sentence = torch.arange(rows) if sentence is None else sentence.contiguous()
+        tokens = tokens.contiguous()
+        if rows and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.words:
+            raise IndexError(f"tokens must lie in 0 to {self.words - 1}")
+        _kernel()(
+            _Step(
+                threads=torch.get_num_threads(),
+                rows=rows,
+                count=len(self.instructions),
+                instructions=ctypes.addressof(self._array),
+                buffers=ctypes.addressof(buffers := (ctypes.c_void_p * len(addresses))(*addresses)),
+                strides=ctypes.addressof(widths := (ctypes.c_int64 * len(strides))(*strides)),
+                tokens=tokens.data_ptr(),
+                sentence=pointer(sentence),
+                lengths=pointer(lengths),
+                keys=pointer(keys),
+                values=pointer(values),
+                source=0 if keys is None else keys.shape[1],
+                size=0 if keys is None else keys.shape[2],
+                features=0 if values is None else values.shape[2],
+                k=k,
+                log_probs=log_probs.data_ptr(),
+                ids=ids.data_ptr(),
+            )
+        )
+        del buffers, widths
+        return made, log_probs, ids
+
+
+def _memory(keys: Tensor, values: Tensor | None, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    assert values is not None
+    assert lengths is not None
+    return keys.contiguous(), values.contiguous(), lengths.long().clamp(0, keys.shape[1])
+
+
+@cache
+def _kernel() -> Any:
+    return function("unrolled_step", ctypes.POINTER(_Step))

@@ -1,0 +1,188 @@
+"""A decoder's step as a program for the native kernels, where its parts are those that they know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from unrolled.errors import UserError
+from unrolled.kernels.step import Matrix, Program
+from unrolled.models.readout import Readout
+from unrolled.nn import native
+from unrolled.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
+from unrolled.nn.attentive import Attentional, Bahdanau, Luong, Stacked, state_sizes
+from unrolled.nn.cells import GRU, LSTM, RNN, Cell
+from unrolled.nn.embedding import Embedding
+
+if TYPE_CHECKING:
+    from unrolled.models.decoder import Decoder, DecoderState
+
+_CELLS = (RNN, GRU, LSTM)
+_SCORES = (AdditiveAttention, GeneralAttention, DotAttention)
+
+
+def compile_step(decoder: Decoder, weights: str = "float32") -> Program | None:
+    """The program of ``decoder.step`` with the likeliest words chosen; None where there is none.
+
+    Args:
+        weights: how matrices are read, one of :data:`unrolled.kernels.step.WEIGHTS`. As float32 they are the
+            decoder's own; otherwise a copy. Embeddings, biases, states and sums are float32 in any case.
+    """
+    inner = decoder.cell.cell if isinstance(decoder.cell, Bahdanau | Luong) else decoder.cell
+    cells = list(inner.cells) if type(inner) is Stacked else [inner]
+    owner = decoder.attentional or decoder.cell
+    attention = owner.attention if isinstance(owner, Bahdanau | Luong | Attentional) else None
+    if (
+        torch.is_grad_enabled()
+        or decoder.training
+        or any(type(cell) not in _CELLS for cell in cells)
+        or (type(decoder.cell) not in (Bahdanau, Luong) and decoder.cell is not inner)
+        or (attention is not None and type(attention) not in _SCORES)
+        or type(decoder.embedding) is not Embedding
+        or type(decoder.readout) is not Readout
+        or decoder.embedding.weight.dtype != torch.float32
+        or not native.applies(*decoder.parameters())
+    ):
+        return None
+    return _Compiler(decoder, cells, attention, weights).program
+
+
+class Packed:
+    """A model that writes, for searches: its steps read a copy of its decoder's matrices in fewer bits.
+
+    The last step of the longest permitted output, which is eos, is the model's own.
+
+    Raises:
+        UserError: the native kernels do not know this model's step.
+    """
+
+    def __init__(self, model: Any, weights: str) -> None:
+        with torch.no_grad():
+            program = compile_step(model.decoder, weights) if hasattr(model, "decoder") else None
+        if program is None:
+            raise UserError(
+                f"weights={weights!r}: only the native kernels read such weights, on a CPU, of one model with"
+                ' built-in cells; choose "float32"'
+            )
+        self.program = program
+        self.step, self.step_top, self.select = model.step, model.step_top, model.select
+        self._start = model.start
+
+    def start(self, source: Any) -> DecoderState:
+        state: DecoderState = self._start(source)
+        return replace(state, program=self.program)
+
+
+class _Compiler:
+    def __init__(
+        self, decoder: Decoder, cells: Sequence[Cell], attention: Attention | None, weights: str
+    ) -> None:
+        self.weights = weights
+        self.program = program = Program(state_sizes(decoder.cell))
+        self.attention = attention
+        table = decoder.embedding
+        word = program.scratch(table.features)
+        program.embed(table.weight, table.padding, word)
+        # The top cell's hidden state is the first of its entries.
+        top = sum(len(state_sizes(cell)) for cell in cells[:-1])
+        output = [program.made(top)]
+        if isinstance(decoder.cell, Bahdanau):
+            context = program.made(-1)
+            self.attend(program.given(top), context)
+            self.cells(cells, [word, context])
+            output.append(context)
+        else:
+            self.cells(cells, [word, program.given(-1)] if isinstance(decoder.cell, Luong) else [word])
+        attentional = decoder.cell.attentional if isinstance(decoder.cell, Luong) else decoder.attentional
+        if attentional is not None:
+            context = program.scratch(attentional.attention.feature_size)
+            self.attend(output[0], context)
+            attended = (
+                program.made(-1) if isinstance(decoder.cell, Luong) else program.scratch(attentional.size)
+            )
+            self.products([context, *output], attentional.weight, attended, nonlinearity="tanh")
+            output = [attended]
+        readout = decoder.readout
+        if readout.combine is not None:
+            features = program.scratch(readout.combine.out_features)
+            seen = [*output, word] if readout.sees_word else output
+            combine = readout.combine
+            self.products(seen, combine.weight, features, bias=combine.bias, nonlinearity="tanh")
+            output = [features]
+        projection = readout.projection
+        program.top(output[0], Matrix.of(projection.weight, weights), projection.bias)
+
+    def products(
+        self,
+        inputs: Sequence[int],
+        weight: Tensor,
+        out: int,
+        *,
+        bias: Tensor | None = None,
+        accumulate: bool = False,
+        nonlinearity: str = "none",
+    ) -> None:
+        """``out = f(W[inputs] + bias)``."""
+        matrix, column = Matrix.of(weight, self.weights), 0
+        for i, each in enumerate(inputs):
+            width = self.program.places[each].width
+            self.program.product(
+                each,
+                matrix.part(columns=slice(column, column + width)),
+                out,
+                bias=bias if i == 0 else None,
+                accumulate=accumulate or i > 0,
+                nonlinearity=nonlinearity if i == len(inputs) - 1 else "none",
+            )
+            column += width
+
+    def attend(self, query: int, context: int) -> None:
+        energy_weight = None
+        if isinstance(self.attention, AdditiveAttention):
+            asked = self.program.scratch(self.attention.size)
+            self.products([query], self.attention.query_weight, asked)
+            query, energy_weight = asked, self.attention.energy_weight
+        self.program.attend(query, context, energy_weight)
+
+    def cells(self, cells: Sequence[Any], inputs: list[int]) -> None:
+        entry = 0
+        for cell in cells:
+            self.cell(cell, inputs, entry)
+            inputs = [self.program.made(entry)]
+            entry += len(state_sizes(cell))
+
+    def cell(self, cell: Any, inputs: Sequence[int], entry: int) -> None:
+        program, size = self.program, cell.hidden_size
+        before, after = program.given(entry), program.made(entry)
+        if type(cell) is RNN:
+            self.products(inputs, cell.input_weight, after, bias=cell.bias)
+            self.products(
+                [before], cell.recurrent_weight, after, accumulate=True, nonlinearity=cell.nonlinearity
+            )
+            return
+        z = program.scratch(len(cell.gates) * size)
+        self.products(inputs, cell.input_weight, z, bias=cell.bias)
+        if type(cell) is LSTM:
+            self.products([before], cell.recurrent_weight, z, accumulate=True)
+            form = f"{cell.peepholes} {cell.output_nonlinearity}"
+            program.lstm(z, program.given(entry + 1), after, program.made(entry + 1), form, cell.peephole)
+            return
+        if cell.reset == "none":
+            self.products([before], cell.recurrent_weight, z, accumulate=True)
+            program.gru_close(z, before, after, cell.reset)
+            return
+        recurrent, split = Matrix.of(cell.recurrent_weight, self.weights), 2 * size
+        inner = program.scratch(size)
+        program.product(before, recurrent.part(slice(split)), z, accumulate=True)
+        candidate = recurrent.part(slice(split, None))
+        if cell.reset == "after":
+            program.product(before, candidate, inner, bias=cell.recurrent_bias)
+            program.gru_close(z, before, after, cell.reset, inner)
+        else:
+            program.gru_open(z, before, inner)
+            program.product(inner, candidate, program.part(z, split), accumulate=True)
+            program.gru_close(z, before, after, cell.reset)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unrolled import kernels
+from unrolled.decoding import beam_search
+from unrolled.decoding.candidates import top
+from unrolled.errors import UserError
+from unrolled.kernels.step import MOST
+from unrolled.models import decoder as decoder_module
+from unrolled.models.encoder_decoder import EncoderDecoder
+from unrolled.models.ensemble import Ensemble
+from unrolled.models.program import Packed, compile_step
+from unrolled.models.settings import EncoderDecoderSettings
+
+pytestmark = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
+
+VOCABULARY = 203
+CELLS = {
+    "rnn": ("rnn", {"nonlinearity": "relu"}),
+    "gru before": ("gru", {}),
+    "gru after": ("gru", {"reset": "after"}),
+    "gru none": ("gru", {"reset": "none"}),
+    "lstm": ("lstm", {}),
+    "peephole": ("lstm", {"peepholes": "current"}),
+    "previous": ("lstm", {"peepholes": "previous", "output": "identity"}),
+}
+
+
+def make(cell="gru before", **options):
+    torch.manual_seed(3)
+    kind, cell_options = CELLS[cell]
+    settings = {"embedding_size": 10, "hidden_size": 22, "cell": kind, "cell_options": cell_options}
+    model = EncoderDecoder(EncoderDecoderSettings(**{**settings, **options}), VOCABULARY, VOCABULARY)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        model.decoder.embedding._clear_padding()
+    return model.eval()
+
+
+def source(batch=3, longest=6):
+    lengths = torch.randint(1, longest + 1, (batch,))
+    lengths[0] = longest
+    return torch.randint(4, VOCABULARY, (longest, batch)), lengths
+
+
+def follow(model, rows, k):
+    """Both ways through some steps, with hypotheses that are copied and given up."""
+    state = other = model.start(source(rows))
+    assert state.program is not None
+    tokens = torch.full((rows,), 2)
+    for choice in ([0, 0, 1, 2, 2, 2], [5, 3, 0], [0, 1]):
+        state, log_probs, ids = model.step_top(state, tokens, k)
+        other, everything = model.step(other, tokens)
+        expected, _ = top(everything, k)
+        torch.testing.assert_close(log_probs, expected, rtol=1e-5, atol=2e-5)
+        torch.testing.assert_close(everything.gather(1, ids), expected, rtol=1e-5, atol=2e-5)
+        assert all(len(set(row)) == len(row) for row in ids.tolist())
+        for mine, theirs in zip(state.cell, other.cell, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-5)
+        chosen = torch.tensor(choice).clamp(max=len(tokens) - 1)
+        state, other = model.select(state, chosen), model.select(other, chosen)
+        tokens = ids[chosen, -1]
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("attention", ["bahdanau", "luong", "none"])
+@torch.inference_mode()
+def test_is_step_and_choice(attention, cell, layers):
+    score = {"bahdanau": "additive", "luong": "general", "none": "general"}[attention]
+    follow(make(cell, attention=attention, score=score, decoder_layers=layers), 3, 5)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"attention": "luong", "score": "dot"},
+        {"attention": "luong", "score": "additive", "input_feeding": False, "attention_size": 9},
+        {"attention": "bahdanau", "score": "general", "tie": "all"},
+        {"attention": "none", "readout_size": 7},
+    ],
+)
+@pytest.mark.parametrize(("rows", "k"), [(1, 1), (13, 7), (6, VOCABULARY + 1)])
+@torch.inference_mode()
+def test_is_step_and_choice_of_any_form_and_size(options, rows, k):
+    follow(make(**options), rows, min(k, MOST))
+
+
+@torch.inference_mode()
+def test_two_threads_are_one():
+    model = make(attention="bahdanau", score="additive")
+    state, tokens = model.start(source(5)), torch.full((5,), 2)
+    before, found = torch.get_num_threads(), []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        _, log_probs, ids = model.step_top(state, tokens, 9)
+        found.append((log_probs, ids))
+    torch.set_num_threads(before)
+    torch.testing.assert_close(found[0][0], found[1][0], rtol=1e-6, atol=1e-6)
+    assert (found[0][1] == found[1][1]).all()
+
+
+@torch.inference_mode()
+def test_equal_words_go_to_the_lower_id():
+    model = make(attention="none")
+    projection = model.decoder.readout.projection
+    projection.weight.zero_()
+    projection.bias.zero_()
+    projection.bias[[7, 90, 150]] = 1.0
+    _, log_probs, ids = model.step_top(model.start(source(2)), torch.full((2,), 2), 6)
+    assert ids.tolist() == [[7, 90, 150, 0, 1, 2]] * 2
+    torch.testing.assert_close(
+        log_probs.exp().sum(1) + (VOCABULARY - 6) * log_probs[:, -1].exp(), torch.ones(2)
+    )
+
+
+@torch.inference_mode()
+def test_says_where_numbers_are_none():
+    model = make(attention="none")
+    model.decoder.readout.projection.bias[11] = torch.nan
+    _, log_probs, ids = model.step_top(model.start(source(2)), torch.full((2,), 2), 3)
+    assert log_probs.isnan().all()
+    assert ((ids >= 0) & (ids < VOCABULARY)).all()
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_search_finds_the_same(beam, monkeypatch):
+    model = make(attention="bahdanau", score="additive", decoder_layers=2)
+    given = source(4)
+    options = {"beam": beam, "bos": 2, "eos": 3, "max_length": [5, 9, 12, 7], "banned": [0, 1], "nbest": beam}
+    found = beam_search(model, given, **options)
+    monkeypatch.setattr(decoder_module, "compile_step", lambda decoder: None)
+    expected = beam_search(model, given, **options)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert [each.tokens for each in mine] == [each.tokens for each in theirs]
+        assert [each.score for each in mine] == pytest.approx([each.score for each in theirs], abs=1e-4)
+
+
+@torch.no_grad()
+def test_leaves_what_it_does_not_know_to_others():
+    model = make(attention="bahdanau")
+    assert compile_step(model.decoder) is not None
+    assert compile_step(model.train().decoder) is None
+    model.eval()
+    with torch.enable_grad():
+        assert compile_step(model.decoder) is None
+    assert compile_step(make().double().decoder) is None
+    model.decoder.cell.cell.__class__ = type("Own", (type(model.decoder.cell.cell),), {})
+    assert compile_step(model.decoder) is None
+
+
+@torch.inference_mode()
+def test_refuses_tokens_that_are_not_there():
+    model = make()
+    with pytest.raises(IndexError, match="0 to 202"):
+        model.step_top(model.start(source(2)), torch.tensor([3, VOCABULARY]), 2)
+
+
+@pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.1), ("int8", 0.2)])
+@torch.inference_mode()
+def test_packed_weights_are_near(weights, tolerance):
+    model = make(attention="bahdanau", score="additive")
+    state, tokens = model.start(source(5)), torch.full((5,), 2)
+    program = compile_step(model.decoder, weights)
+    assert program is not None
+    memory = {name: getattr(state.memory, name) for name in ("keys", "values", "lengths")}
+    _, log_probs, ids = program.run(state.cell, tokens, 5, **memory)
+    exact = model.step(state, tokens)[1]
+    assert (exact.gather(1, ids) - log_probs).abs().max() < tolerance
+
+
+def test_packed_weights_are_for_one_model_with_kernels():
+    packed = Packed(make(attention="bahdanau", score="additive"), "bfloat16")
+    options = {"beam": 2, "bos": 2, "eos": 3, "max_length": 8}
+    assert [len(each) for each in beam_search(packed, source(3), **options)] == [1, 1, 1]
+    with pytest.raises(UserError, match="weights='int8': only the native kernels"):
+        Packed(Ensemble([make(), make()]), "int8")
