@@ -13,7 +13,16 @@ import torch
 from benchmarks import peer, report
 from benchmarks.options import Options
 
-SUBJECTS = ("cells",)
+SUBJECTS = {
+    "cells": "Recurrent cells",
+    "user_cell": "A user's own cell",
+    "training": "Training a translator",
+    "translating": "Translating",
+    "characters": "One stream of characters",
+    "word_model": "A word language model's step",
+    "bleu": "BLEU",
+}
+"""Module → title, in the report's order. A module has ``run(options) -> Report``."""
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PEERS = ("jax", "keras", "onednn", "joeynmt", "sacrebleu", "gensim")
 
@@ -30,23 +39,22 @@ def main() -> None:
         parser.error(f"no subject {unknown[0]!r}; choose from {', '.join(SUBJECTS)}")
     torch.set_num_threads(chosen.threads)
     options = Options(chosen.rounds, chosen.only)
-    order = {name: importlib.import_module(f"benchmarks.{name}") for name in SUBJECTS}
     machine = report.machine(chosen.threads, peer.versions(*PEERS))
     found = {}
-    for name, module in order.items():
+    for name, title in SUBJECTS.items():
         if chosen.subjects and name not in chosen.subjects:
             continue
-        peer.warn(f"== {module.TITLE}")
+        peer.warn(f"== {title}")
         begin = time.monotonic()
         try:
-            result = module.run(options)
+            result = importlib.import_module(f"benchmarks.{name}").run(options)
         except Exception as error:  # one subject must not take the others' findings with it
             traceback.print_exc()
             reason = f"did not run: {type(error).__name__}: {error}"
             result = report.Report([], ["work"], [], [reason])
-        found[module.TITLE] = (result, machine)
-        peer.warn(f"== {module.TITLE}: {time.monotonic() - begin:.0f} s")
-    titles = [module.TITLE for module in order.values()]
+        found[title] = (result, machine)
+        peer.warn(f"== {title}: {time.monotonic() - begin:.0f} s")
+    titles = list(SUBJECTS.values())
     print(report.merge("", found, titles))
     if not chosen.only:
         old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""

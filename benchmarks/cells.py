@@ -20,7 +20,6 @@ from unrolled.nn import cells, loop
 from unrolled.nn.torch_form import torch_weights
 from unrolled.nn.unroll import unroll
 
-TITLE = "Recurrent cells"
 Shape = tuple[int, int, int, int]
 """(time, batch, input, hidden)"""
 SHAPES: tuple[Shape, ...] = (

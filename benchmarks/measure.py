@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest import mock
 
 import torch
 from torch import Tensor
 
+from unrolled import kernels
 from unrolled.kernels.product import product
 
 Contender = Callable[[], float]
@@ -104,6 +107,13 @@ def difference(found: Tensor, expected: Tensor) -> float:
     """‖found − expected‖ / ‖expected‖, in float64."""
     expected = expected.detach().double()
     return ((found.detach().double() - expected).norm() / expected.norm()).item()
+
+
+@contextmanager
+def reference() -> Iterator[None]:
+    """Within the block nothing runs in native kernels."""
+    with mock.patch.object(kernels, "load", return_value=None):
+        yield
 
 
 class WrongNumbersError(AssertionError):

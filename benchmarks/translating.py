@@ -1,0 +1,108 @@
+"""Translating test_2016_flickr at JoeyNMT's sizes: beam 5 in batches of 64; one sentence at a time, greedily.
+
+Both translate with the same trained weights. The greedy answers must be the same, word for word.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import torch
+
+from benchmarks import peer, translator
+from benchmarks.measure import OURS, Times, by_turns, check, reference, timed
+from benchmarks.options import Options, data
+from benchmarks.report import Goal, Report, milliseconds
+from benchmarks.translator import JOEYNMT, LONGEST
+from unrolled.tasks.translate import Translate, Translator
+
+BATCH, BEAM = 64, 5
+SENTENCES, ALONE = 256, 24
+
+
+def run(options: Options) -> Report:
+    task, _ = translator.prepared()
+    model = translator.trained()
+    predictor = cast("Translator", task.predictor([model]))
+    path = data("multi30k") / "test_2016_flickr.lc.norm.tok.en"
+    lines = path.read_text(encoding="utf-8").splitlines()[:SENTENCES]
+    notes = [f"the first {SENTENCES} sentences; one at a time, the first {ALONE}; the same weights for both"]
+
+    def beam() -> list[str]:
+        return [each.text for each in predictor.translate(lines, beam=BEAM, allow_unknown=True)]
+
+    def greedy() -> list[str]:
+        return [predictor.translate([line], beam=1, allow_unknown=True)[0].text for line in lines[:ALONE]]
+
+    goals: list[Goal] = []
+    rows = []
+    for name, ours, batches, width in (
+        (f"beam {BEAM}, batches of {BATCH}", beam, _batches(task, lines, BATCH), BEAM),
+        ("one sentence, greedy", greedy, _batches(task, lines[:ALONE], 1), 1),
+    ):
+        answers = ours()
+        with reference():
+            same = sum(a == b for a, b in zip(answers, ours(), strict=True))
+        check(f"{name}: answers unlike the reference's", 1 - same / len(answers), 0.01)
+        times, agreement = _measure(task, name, ours, answers, batches, width, options.rounds, notes)
+        count = len(answers)
+        rows += [
+            [name, who, f"{count / times.seconds(who):,.1f}", milliseconds(times.seconds(who) / count), ratio]
+            for who in times.rounds
+            for ratio in [f"{times.ratio(who):.2f}" if who != OURS else ""]
+        ]
+        if JOEYNMT in times.rounds:
+            goals.append(Goal(name, "× JoeyNMT's sentences/s", times.ratio(JOEYNMT), 5 if width > 1 else 4))
+            notes.append(f"{name}: {agreement:.0%} of the answers are JoeyNMT's word for word")
+        if width == 1:
+            median = _median(lambda line: predictor.translate([line], beam=1), lines[:ALONE], options.rounds)
+            goals.append(Goal(name, "ms, median", median * 1e3, 20, at_most=True, digits=1))
+    columns = ["work", "contender", "sentences/s", "ms a sentence", "ours is so many times faster"]
+    return Report(goals, columns, rows, notes)
+
+
+def _batches(task: Translate, lines: Sequence[str], size: int) -> list[list[list[int]]]:
+    """Ids of the lines in their order, as JoeyNMT's own prediction takes them; eos last."""
+    ids = [[*each.tolist(), task.source.eos] for each in task.source.encode_many(list(lines))]
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def _measure(
+    task: Translate,
+    name: str,
+    ours: Callable[[], list[str]],
+    answers: list[str],
+    batches: list[list[list[int]]],
+    width: int,
+    rounds: int,
+    notes: list[str],
+) -> tuple[Times, float]:
+    contenders = {OURS: timed(ours, least=0)}
+    model = translator.trained()
+    try:
+        with translator.joeynmt(task, model, sources=batches, beam=width, longest=LONGEST) as joey:
+            theirs = [_text(task, ids) for ids in joey.answer["answers"]]
+            agreement = statistics.mean(a == b for a, b in zip(answers, theirs, strict=True))
+            if width == 1:
+                check(f"{name}: answers unlike JoeyNMT's", 1 - agreement, 0.05)
+            return by_turns({**contenders, JOEYNMT: joey.process.turn}, rounds), agreement
+    except peer.PeerError as error:
+        notes.append(f"{JOEYNMT} did not run: {error}")
+        return by_turns(contenders, rounds), 0.0
+
+
+def _text(task: Translate, ids: list[int]) -> str:
+    eos = task.target.eos
+    return task.target.decode(torch.tensor(ids[: ids.index(eos)] if eos in ids else ids).numpy())
+
+
+def _median(run: Callable[[str], object], lines: Sequence[str], rounds: int) -> float:
+    seconds = []
+    for line in [*lines] * rounds:
+        begin = time.perf_counter()
+        run(line)
+        seconds.append(time.perf_counter() - begin)
+    return statistics.median(seconds)
