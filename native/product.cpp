@@ -20,7 +20,7 @@ class Multiplication {
           c_(static_cast<T*>(p.c)),
           bias_(static_cast<const T*>(p.bias)),
           by_columns_(p.a_column != 1),
-          packed_(depth_block * padded<T>(width_block) * sizeof(T)),
+          packed_(p.packed ? 64 : depth_block * padded<T>(width_block) * sizeof(T)),
           barrier_(threads) {}
 
     void run(int thread, int threads) {
@@ -30,30 +30,48 @@ class Multiplication {
             for (int64_t k = 0; k < p_.depth; k += depth_block) {
                 const int64_t width = p_.columns - n < width_block ? p_.columns - n : width_block;
                 const int64_t depth = p_.depth - k < depth_block ? p_.depth - k : depth_block;
-                pack_right(n, width, k, depth, thread, threads);
-                barrier_.wait();
-                multiply(rows, n, width, k, depth, left.as<T>());
-                barrier_.wait();
+                T* right = block(n, width, k);
+                if (!p_.packed) {
+                    pack_right(right, n, width, k, depth, thread, threads);
+                    barrier_.wait();
+                }
+                multiply(right, rows, n, width, k, depth, left.as<T>());
+                if (!p_.packed) barrier_.wait();
+            }
+    }
+
+    // All blocks of b, one after another, to where they stay.
+    void pack() {
+        for (int64_t n = 0; n < p_.columns; n += width_block)
+            for (int64_t k = 0; k < p_.depth; k += depth_block) {
+                const int64_t width = p_.columns - n < width_block ? p_.columns - n : width_block;
+                const int64_t depth = p_.depth - k < depth_block ? p_.depth - k : depth_block;
+                pack_right(block(n, width, k), n, width, k, depth, 0, 1);
             }
     }
 
    private:
+    T* block(int64_t n, int64_t width, int64_t k) const {
+        if (!p_.packed) return packed_.template as<T>();
+        return static_cast<T*>(p_.packed) + n * p_.depth + padded<T>(width) * k;
+    }
+
     static constexpr int64_t group_ = 8 * tile_rows(most_vectors);  // rows of A packed together
 
-    void pack_right(int64_t n, int64_t width, int64_t k, int64_t depth, int thread, int threads) {
+    void pack_right(T* to, int64_t n, int64_t width, int64_t k, int64_t depth, int thread, int threads) {
         const int64_t vectors = padded<T>(width) / lanes<T>;
         const Share mine = share(vectors, thread, threads);
         for (int64_t v = mine.begin; v < mine.end; ++v) {
             const int64_t panel = v / most_vectors * most_vectors;
             const int64_t panel_vectors = vectors - panel < most_vectors ? vectors - panel : most_vectors;
             const int64_t left = width - v * lanes<T>;
-            pack_vector(packed_.as<T>(panel * lanes<T> * depth + (v - panel) * lanes<T>), panel_vectors * lanes<T>,
+            pack_vector(to + panel * lanes<T> * depth + (v - panel) * lanes<T>, panel_vectors * lanes<T>,
                         b_ + k * p_.b_row + (n + v * lanes<T>) * p_.b_column, p_.b_row, p_.b_column, depth,
                         left < lanes<T> ? static_cast<int>(left) : lanes<T>);
         }
     }
 
-    void multiply(Share rows, int64_t n, int64_t width, int64_t k, int64_t depth, T* left) {
+    void multiply(const T* packed, Share rows, int64_t n, int64_t width, int64_t k, int64_t depth, T* left) {
         const int64_t vectors = padded<T>(width) / lanes<T>;
         alignas(64) T tile[tile_size];
         for (int64_t group = rows.begin; group < rows.end; group += group_) {
@@ -63,7 +81,7 @@ class Multiplication {
                 const int count = static_cast<int>(end - row < tile_rows(most_vectors) ? end - row : tile_rows(most_vectors));
                 for (int64_t panel = 0; panel < vectors; panel += most_vectors) {
                     const int across = static_cast<int>(vectors - panel < most_vectors ? vectors - panel : most_vectors);
-                    const T* right = packed_.as<T>(panel * lanes<T> * depth);
+                    const T* right = packed + panel * lanes<T> * depth;
                     if (by_columns_)
                         tile_product_for<T, true>(count, across)(left + (row - group), end - group, right, depth, tile);
                     else
@@ -131,6 +149,14 @@ void product(const Product& p) {
         multiply<float>(p);
 }
 
+void product_pack(const Product& p) {
+    if (p.bytes == 8)
+        Multiplication<double>(p, 1).pack();
+    else
+        Multiplication<float>(p, 1).pack();
+}
+
 }  // namespace unrolled::UNROLLED_ISA
 
 UNROLLED_KERNEL(product, Product);
+UNROLLED_KERNEL(product_pack, Product);

@@ -17,6 +17,7 @@ struct Product {
     int64_t accumulate;
     int64_t bytes;  // of a number: 4 or 8
     int64_t threads;
+    void* packed;  // b as product_pack left it there for products to come, and then b itself is not read; or null
 };
 
 }  // namespace unrolled

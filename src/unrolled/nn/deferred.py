@@ -11,6 +11,7 @@ matrix of a product. Any other use of a parameter is autograd's, as ever.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd import Function, forward_ad
 
+from unrolled.kernels import product
+from unrolled.nn import native
 from unrolled.nn.substitute import substitute
 
 M = TypeVar("M", bound=nn.Module)
@@ -50,6 +53,7 @@ class _Invariant(Tensor):
     steps: int
     views: dict[Any, Any]
     places: dict[Any, _Places]
+    packed: _Packed
 
     @classmethod
     def __torch_function__(
@@ -74,6 +78,7 @@ def _wrap(plain: Tensor, steps: int) -> Tensor:
         return plain
     wrapped = plain.as_subclass(_Invariant)
     wrapped.plain, wrapped.steps, wrapped.views, wrapped.places = plain, steps, {}, {}
+    wrapped.packed = _Packed(plain)
     return wrapped
 
 
@@ -117,13 +122,43 @@ def _linear(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
     places = weight.places.get(key)
     if not places or not places.free:
         places = weight.places[key] = _Places(matrix, bias, weight.steps, shape)
-    return _Linear.apply(input, places.take(input), matrix, bias)
+    packed = weight.packed if native.applies(input, matrix) else None
+    return _Linear.apply(input, places.take(input), matrix, bias, packed)
 
 
 def _cast(tensor: _Invariant, kind: torch.dtype) -> Any:
     if kind not in tensor.views:
         tensor.views[kind] = _wrap(tensor.plain.to(kind), tensor.steps)
     return tensor.views[kind]
+
+
+class _Packed:
+    """A matrix as the native products of many steps take it, each way packed once."""
+
+    def __init__(self, matrix: Tensor) -> None:
+        self.matrix = matrix.detach()
+
+    def times(self, input: Tensor, bias: Tensor | None) -> Tensor:
+        """``input matrixᵀ + bias``."""
+        return _product(input, self._transposed, bias)
+
+    def times_transposed(self, grad: Tensor) -> Tensor:
+        """``grad matrix``."""
+        return _product(grad, self._straight)
+
+    @cached_property
+    def _transposed(self) -> product.Packed:
+        return product.Packed(self.matrix.t())
+
+    @cached_property
+    def _straight(self) -> product.Packed:
+        return product.Packed(self.matrix)
+
+
+def _product(left: Tensor, right: Tensor | product.Packed, bias: Tensor | None = None) -> Tensor:
+    out = left.new_empty(*left.shape[:-1], right.shape[1])
+    product.product(left.flatten(0, -2), right, bias=bias, out=out.flatten(0, -2))
+    return out
 
 
 class _Places:
@@ -164,7 +199,9 @@ class _Gather(Function):
         gradient = torch.stack(list(taken.values())).flatten(0, -2)
         weight = None
         if ctx.needs_input_grad[0]:
-            weight = gradient.t() @ torch.stack([ctx.inputs[i] for i in taken]).flatten(0, -2)
+            inputs = torch.stack([ctx.inputs[i] for i in taken]).flatten(0, -2)
+            ours = native.applies(gradient, inputs)
+            weight = _product(gradient.t(), inputs) if ours else gradient.t() @ inputs
         bias = gradient.sum(0).to(ctx.kind) if ctx.needs_input_grad[1] else None
         return weight, bias, None, None, None
 
@@ -173,20 +210,28 @@ class _Linear(Function):
     """A product whose gradient goes to its place, instead of to the matrix."""
 
     @staticmethod
-    def forward(ctx: Any, input: Tensor, place: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(
+        ctx: Any, input: Tensor, place: Tensor, weight: Tensor, bias: Tensor | None, packed: _Packed | None
+    ) -> Tensor:
         ctx.save_for_backward(input, weight)
         ctx.kind = None if bias is None else bias.dtype
-        return F.linear(input, weight, None if bias is None else bias.to(weight.dtype))
+        ctx.packed = packed
+        bias = None if bias is None else bias.to(weight.dtype)
+        return F.linear(input, weight, bias) if packed is None else packed.times(input, bias)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         input, weight = ctx.saved_tensors
-        into_input = grad @ weight if ctx.needs_input_grad[0] else None
         if not torch.is_grad_enabled():
-            return into_input, grad, None, None
+            into_input = None
+            if ctx.needs_input_grad[0]:
+                into_input = grad @ weight if ctx.packed is None else ctx.packed.times_transposed(grad)
+            return into_input, grad, None, None, None
+        into_input = grad @ weight if ctx.needs_input_grad[0] else None
         rows = grad.flatten(0, -2)  # this gradient will be differentiated: each step's by itself
         into_weight = rows.t() @ input.flatten(0, -2) if ctx.needs_input_grad[2] else None
-        return into_input, None, into_weight, rows.sum(0).to(ctx.kind) if ctx.needs_input_grad[3] else None
+        into_bias = rows.sum(0).to(ctx.kind) if ctx.needs_input_grad[3] else None
+        return into_input, None, into_weight, into_bias, None
 
 
 def _matmul(input: Any, other: Any = None, **rest: Any) -> Tensor | None:
