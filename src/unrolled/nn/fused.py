@@ -139,7 +139,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None
 def _gradient(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
     saved = ctx.saved_tensors
     given = dict(zip(_INPUTS, saved, strict=False))
-    needed = ctx.needs_input_grad
+    needed = ctx.needs_input_grad[1:]
     if all(grad is None for grad in grads[:3]):
         return (None,) * 13
     if torch.is_grad_enabled():
@@ -169,7 +169,7 @@ def _reference_gradient(
     made = loop.unroll(
         cell, inputs, state, lengths=given["lengths"], reverse=ctx.reverse, memory=given["mask"]
     )
-    names = [name for name, need in zip(_INPUTS, ctx.needs_input_grad, strict=False) if need]
+    names = [name for name, need in zip(_INPUTS, ctx.needs_input_grad[1:], strict=False) if need]
     answers = gradient_graph((made.output, *made.state), grads, {name: given[name] for name in names})
     return tuple(answers.get(name) for name in _INPUTS[:8])
 
@@ -190,4 +190,30 @@ def gradient_graph(
     return dict(zip(there, found, strict=True))
 
 
-torch.library.register_autograd("unrolled::recurrence", _gradient, setup_context=_keep, lib=recurrent.LIBRARY)
+class _Recurrence(torch.autograd.Function):
+    """What ``torch.library.register_autograd`` makes of the two, without its cost at each call."""
+
+    @staticmethod
+    def forward(ctx: Any, keys: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        made = _below(keys, *inputs)
+        _keep(ctx, inputs, made)
+        return made
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        return (None, *_gradient(ctx, *grads))
+
+
+def _below(keys: Any, *inputs: Any) -> tuple[Tensor, ...]:
+    with torch._C._AutoDispatchBelowAutograd():
+        operator = torch.ops.unrolled.recurrence.default
+        return operator.redispatch(keys & torch._C._after_autograd_keyset, *inputs)
+
+
+def _differentiable(keys: Any, *inputs: Any) -> tuple[Tensor, ...]:
+    if torch.is_grad_enabled() and torch._C._any_requires_grad(*inputs):
+        return _Recurrence.apply(keys, *inputs)
+    return _below(keys, *inputs)
+
+
+recurrent.LIBRARY.impl("recurrence", _differentiable, "Autograd", with_keyset=True)
