@@ -104,7 +104,7 @@ class Training:
 
 
 @cache
-def trained(updates: int = 400) -> EncoderDecoder:
+def trained(updates: int = 250) -> EncoderDecoder:
     """A model that has learnt enough to end its sentences: what it writes is as long as in earnest."""
     task, settings = prepared()
     model = build(task)

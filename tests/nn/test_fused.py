@@ -153,3 +153,23 @@ def test_gradients_are_those_of_differences(form: str) -> None:
     assert torch.autograd.gradcheck(run, tensors)
     if "relu" not in form:
         assert torch.autograd.gradgradcheck(run, tensors)
+
+
+@pytest.mark.parametrize("form", ["rnn tanh", "gru after", "lstm current tanh"])
+def test_the_operator_keeps_the_rules_of_operators(form: str) -> None:
+    torch.manual_seed(4)
+    cell = make(form, 3, 4)
+    state = [*(part.requires_grad_() for part in make_state(cell, 2)), None][:2]
+    weights = (cell.input_weight, cell.recurrent_weight, cell.bias)
+    others = (getattr(cell, "recurrent_bias", None), getattr(cell, "peephole", None))
+    inputs = torch.randn(5, 2, 3, dtype=torch.float64, requires_grad=True)
+    torch.library.opcheck(
+        torch.ops.unrolled.recurrence.default,
+        (inputs, *state, *weights, *others, None, None, form, False, True),
+        test_utils=(
+            "test_schema",
+            "test_autograd_registration",
+            "test_faketensor",
+            "test_aot_dispatch_static",
+        ),
+    )
