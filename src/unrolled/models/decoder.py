@@ -18,6 +18,7 @@ from unrolled.decoding.candidates import top
 from unrolled.kernels.step import MOST, Program
 from unrolled.models.bridge import Bridge
 from unrolled.models.encoder import Encoded
+from unrolled.models.make import make_embedding
 from unrolled.models.program import compile_step
 from unrolled.models.readout import Readout
 from unrolled.models.settings import DecoderSettings
@@ -32,7 +33,7 @@ from unrolled.nn.attentive import (
     project_one,
 )
 from unrolled.nn.cells import Cell, State
-from unrolled.nn.embedding import Embedding, tie
+from unrolled.nn.embedding import tie
 from unrolled.nn.levels import unroll_levels
 from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
 from unrolled.nn.register import cell as make_cell
@@ -109,14 +110,7 @@ class Decoder(nn.Module):
         self.label_smoothing = settings.label_smoothing
         self.doubly_stochastic = settings.doubly_stochastic
         self.recurrent_dropout = settings.recurrent_dropout
-        self.embedding = Embedding(
-            vocabulary,
-            settings.embedding_size,
-            padding=padding,
-            dropout=settings.embedding_dropout,
-            word_dropout=settings.word_dropout,
-            tuned=settings.target_tuned,
-        )
+        self.embedding = make_embedding(settings, vocabulary, padding=padding, tuned=settings.target_tuned)
         words, dropout = settings.embedding_size, settings.readout_dropout
         size = settings.readout_size or (words if settings.tie != "none" else None)
         self.attentional: Attentional | None = None

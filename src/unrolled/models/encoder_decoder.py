@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from unrolled.errors import UserError
 from unrolled.models.decoder import Decoder, DecoderState, Forced
 from unrolled.models.encoder import Encoded, Encoder
+from unrolled.models.make import make_embedding
 from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings
-from unrolled.nn.embedding import Embedding, tie
+from unrolled.nn.embedding import tie
 
 
 class ReaderWriter(nn.Module):
@@ -87,14 +88,7 @@ class EncoderDecoder(ReaderWriter):
     ) -> None:
         super().__init__()
         self.settings = settings
-        embedding = Embedding(
-            source_size,
-            settings.embedding_size,
-            padding=padding,
-            dropout=settings.embedding_dropout,
-            word_dropout=settings.word_dropout,
-            tuned=settings.tuned,
-        )
+        embedding = make_embedding(settings, source_size, padding=padding)
         self.encoder = Encoder(settings, embedding)
         self.decoder = Decoder(
             settings, target_size, self.encoder.feature_size, self.encoder.state_size, padding=padding

@@ -11,11 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.models.language_settings import LanguageModelSettings
+from unrolled.models.make import make_embedding, make_layers
 from unrolled.models.segments import Segments
 from unrolled.nn.adaptive import make_projection
 from unrolled.nn.cells import State
-from unrolled.nn.embedding import Embedding, tie
-from unrolled.nn.layers import Recurrent
+from unrolled.nn.embedding import tie
 
 
 class Read(NamedTuple):
@@ -67,26 +67,8 @@ class LanguageModel(nn.Module):
         self.settings = settings
         self.padding = padding
         self.reset_at = reset_at
-        self.embedding = Embedding(
-            vocabulary,
-            settings.embedding_size,
-            padding=padding,
-            dropout=settings.embedding_dropout,
-            word_dropout=settings.word_dropout,
-            tuned=settings.tuned,
-        )
-        self.layers = Recurrent(
-            settings.cell,
-            settings.embedding_size,
-            settings.hidden_size,
-            settings.layers,
-            dropout=settings.layer_dropout,
-            input_dropout=settings.input_dropout,
-            recurrent_dropout=settings.recurrent_dropout,
-            weight_drop=settings.weight_drop,
-            layer_norm=settings.layer_norm,
-            **settings.cell_options,
-        )
+        self.embedding = make_embedding(settings, vocabulary, padding=padding)
+        self.layers = make_layers(settings, settings.embedding_size)
         features = settings.embedding_size if settings.tie else self.layers.output_size
         self.bottleneck = (
             None if features == self.layers.output_size else nn.Linear(self.layers.output_size, features)

@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from unrolled.models.make import make_embedding, make_layers
 from unrolled.models.reader_settings import ReaderSettings
-from unrolled.nn.embedding import Embedding
-from unrolled.nn.layers import Recurrent
 
 
 class Reader(nn.Module):
@@ -26,27 +25,9 @@ class Reader(nn.Module):
         self, settings: ReaderSettings, vocabulary: int, *, beside: int = 0, padding: int = 0
     ) -> None:
         super().__init__()
-        self.embedding = Embedding(
-            vocabulary,
-            settings.embedding_size,
-            padding=padding,
-            dropout=settings.embedding_dropout,
-            word_dropout=settings.word_dropout,
-            tuned=settings.tuned,
-        )
-        self.layers = Recurrent(
-            settings.cell,
-            settings.embedding_size + beside,
-            settings.hidden_size,
-            settings.layers,
-            bidirectional=settings.bidirectional,
-            dropout=settings.layer_dropout,
-            input_dropout=settings.input_dropout,
-            recurrent_dropout=settings.recurrent_dropout,
-            weight_drop=settings.weight_drop,
-            layer_norm=settings.layer_norm,
-            **settings.cell_options,
-        )
+        self.embedding = make_embedding(settings, vocabulary, padding=padding)
+        size = settings.embedding_size + beside
+        self.layers = make_layers(settings, size, bidirectional=settings.bidirectional)
         self.features = self.layers.output_size
 
     def forward(
