@@ -75,6 +75,22 @@ def test_a_stream_is_predicted_from_an_eos_on_every_token_once(make: Make) -> No
     assert score.value == pytest.approx(math.exp(float(whole) / words), rel=1e-12)
 
 
+def test_the_test_part_of_penn_treebank_predicts_its_published_number_of_tokens(
+    data: Path, tmp_path: Path
+) -> None:
+    overrides = [
+        f"data.root={data / 'ptb'}",
+        "model.hidden_size=4",
+        "model.embedding_size=4",
+        "model.layers=1",
+    ]
+    sections = Recipe.read("ptb", overrides).sections
+    task = LanguageModel.prepare(sections, tmp_path)
+    score = task.evaluate([task.build().eval()], "test")["perplexity"]
+    assert score.details["tokens"] == 82_430
+    assert task.tokenizer.size - 2 == 10_000
+
+
 @pytest.mark.parametrize("window", [1, 4, 1000])
 def test_carried_state_gives_the_perplexity_of_one_pass(
     make: Make, monkeypatch: pytest.MonkeyPatch, window: int
@@ -343,33 +359,6 @@ def test_an_empty_file_and_a_bidirectional_model_are_refused(make: Make, recipe:
         make(text="")
     with pytest.raises(UserError, match=r"model: .*reads backwards has seen the answer"):
         recipe("model.bidirectional=true")
-
-
-# Recipes made by looking.
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "wanted"),
-    [
-        ("names.txt", "emma\nolivia\nava\nluc\n" * 30, ("lines", "character")),
-        ("play.txt", "To be, or not to be, that is the question:\n\n" * 60, ("stream", "character")),
-        ("ptb.txt", " the cat did n't see <unk> .\n" * 60, ("stream", "word")),
-        ("code.py", "def f(x):\n    return x\n" * 60, ("documents", "character")),
-    ],
-)
-def test_a_recipe_fitted_to_the_text(
-    tmp_path: Path, name: str, content: str, wanted: tuple[str, str]
-) -> None:
-    (tmp_path / name).write_text(content)
-    written = tmp_path / "new.toml"
-    written.write_text(LanguageModel.look([tmp_path / name]))
-    sections = cast(Any, Recipe.read(written).sections)
-    assert (sections.data.form, sections.text.kind) == wanted
-    if wanted[0] != "documents":
-        (tmp_path / "run").mkdir()
-        assert len(LanguageModel.prepare(sections, tmp_path / "run").plan(1, 0))
-    with pytest.raises(UserError, match="no such file"):
-        LanguageModel.look([tmp_path / "missing.txt"])
 
 
 @pytest.mark.slow
