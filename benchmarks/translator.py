@@ -90,8 +90,7 @@ class Training:
 
     def __init__(self, task: Translate, model: nn.Module, settings: TrainingSettings) -> None:
         self.task, self.model, self.settings = task, model.train(), settings
-        own = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self.optimizer = build_optimizer(own, settings)
+        self.optimizer = build_optimizer(model, settings)
 
     def update(self, batch: Batch) -> float:
         """The mean loss of a prediction."""

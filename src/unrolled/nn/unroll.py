@@ -63,7 +63,9 @@ def unroll(
 
 @watched
 def _fastest(cell: Cell, inputs: Tensor, state: State, **options: Any) -> Unrolled:
-    for path in (fused.unroll, fused_attentive.unroll, vendor.unroll, loop.unroll):
+    # A single step is no sequence: laying a matrix out for a kernel costs more than using it once.
+    paths = (fused.unroll, fused_attentive.unroll, vendor.unroll) if len(inputs) > 1 else ()
+    for path in (*paths, loop.unroll):
         answer = path(cell, inputs, state, **options)
         if answer is not None:
             return answer
