@@ -60,6 +60,12 @@ def run(options: Options) -> Report:
         if width == 1:
             median = _median(lambda line: predictor.translate([line], beam=1), lines[:ALONE], options.rounds)
             goals.append(Goal(name, "ms, median", median * 1e3, 20, at_most=True, digits=1))
+            median = _median(
+                lambda line: predictor.translate([line], beam=1, weights="bfloat16"),
+                lines[:ALONE],
+                options.rounds,
+            )
+            goals.append(Goal(name, "ms, median, bfloat16 weights", median * 1e3, 10, at_most=True, digits=1))
     columns = ["work", "contender", "sentences/s", "ms a sentence", "ours is so many times faster"]
     return Report(goals, columns, rows, notes)
 

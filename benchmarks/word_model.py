@@ -23,10 +23,14 @@ from benchmarks import peer
 from benchmarks.measure import OURS, by_turns, check, difference, reference, timed
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report, milliseconds
+from unrolled.nn.adaptive import AdaptiveSoftmax, Projection
 from unrolled.nn.conversion import to_torch
-from unrolled.nn.loss import projected_cross_entropy
+from unrolled.nn.embedding import Embedding
+from unrolled.runs import TrainingSettings
+from unrolled.training.optimizer import build_optimizer, clip
 
-EXAMPLE, FLOORED = "PyTorch's example", "ours, gradient_floor"
+EXAMPLE, FLOORED, ADAPTIVE = "PyTorch's example", "ours, gradient_floor", "ours, adaptive softmax"
+CUTOFFS = (2000, 10000)
 SIZE, LAYERS, STEPS, BATCH = 200, 2, 35, 20
 DROPOUT, CLIP, RATE, FLOOR = 0.2, 0.25, 20.0, 1e-4
 WARM = 150
@@ -36,23 +40,21 @@ WARM = 150
 class Ours(nn.Module):
     """Embedding, our LSTM, and the projection with its loss in one."""
 
-    def __init__(self, vocabulary: int) -> None:
+    def __init__(self, vocabulary: int, *, adaptive: bool = False) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary, SIZE)
+        self.embedding = Embedding(vocabulary, SIZE, padding=None)
         self.layers = unrolled.nn.LSTM(SIZE, SIZE, LAYERS, dropout=DROPOUT, forget_bias=0.0)
-        self.projection = nn.Linear(SIZE, vocabulary)
+        self.projection = (
+            AdaptiveSoftmax(SIZE, vocabulary, cutoffs=CUTOFFS) if adaptive else Projection(SIZE, vocabulary)
+        )
         nn.init.uniform_(self.embedding.weight, -0.1, 0.1)
-        nn.init.uniform_(self.projection.weight, -0.1, 0.1)
-        nn.init.zeros_(self.projection.bias)
         self.gradient_floor = 0.0
 
     def forward(self, words: Tensor, targets: Tensor) -> Tensor:
         """The mean loss."""
         output, _ = self.layers(F.dropout(self.embedding(words), DROPOUT, self.training))
         features = F.dropout(output, DROPOUT, self.training).flatten(0, 1)
-        weight, bias = self.projection.weight, self.projection.bias
-        total = projected_cross_entropy(features, weight, bias, targets, gradient_floor=self.gradient_floor)
-        return total / len(targets)
+        return self.projection.loss(features, targets, gradient_floor=self.gradient_floor) / len(targets)
 
 
 class Example(nn.Module):
@@ -61,9 +63,10 @@ class Example(nn.Module):
     def __init__(self, ours: Ours) -> None:
         super().__init__()
         self.drop = nn.Dropout(DROPOUT)
-        self.encoder = copy.deepcopy(ours.embedding)
+        self.encoder = nn.Embedding.from_pretrained(ours.embedding.weight.detach().clone(), freeze=False)
         self.rnn = to_torch(ours.layers)
-        self.decoder = copy.deepcopy(ours.projection)
+        self.decoder = nn.Linear(*ours.projection.weight.shape[::-1])
+        self.decoder.load_state_dict(ours.projection.state_dict())
 
     def forward(self, words: Tensor, targets: Tensor) -> Tensor:
         output, _ = self.rnn(self.drop(self.encoder(words)))
@@ -71,14 +74,42 @@ class Example(nn.Module):
         return F.nll_loss(F.log_softmax(decoded, dim=1), targets)
 
 
-def update(model: nn.Module, words: Tensor, targets: Tensor) -> None:
+Update = Callable[[Tensor, Tensor], None]
+
+
+def example_update(model: Example) -> Update:
     """The example's: plain gradient descent after clipping."""
-    model.zero_grad()
-    model(words, targets).backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(parameter.grad, alpha=-RATE)
+
+    def update(words: Tensor, targets: Tensor) -> None:
+        model.zero_grad()
+        model(words, targets).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.add_(parameter.grad, alpha=-RATE)
+
+    return update
+
+
+def our_update(model: Ours) -> Update:
+    """The same, as the trainer does it."""
+    settings = TrainingSettings(
+        updates=1, optimizer="sgd", momentum=0.0, weight_decay=0.0, learning_rate=RATE, clip_norm=CLIP
+    )
+    optimizer = build_optimizer(model, settings)
+
+    def update(words: Tensor, targets: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        model(words, targets).backward()
+        clip(model.parameters(), settings)
+        optimizer.step()
+
+    return update
+
+
+def updating(model: nn.Module) -> Update:
+    model.train()
+    return example_update(model) if isinstance(model, Example) else our_update(model)  # type: ignore[arg-type]
 
 
 @cache
@@ -101,15 +132,17 @@ def run(options: Options) -> Report:
     vocabulary, text = batches()
     torch.manual_seed(0)
     ours = Ours(vocabulary)
+    adaptive = Ours(vocabulary, adaptive=True)
     peer.warn(f"training a language model for {WARM} updates")
+    update = our_update(ours)
     for words, targets in text[:WARM]:
-        update(ours, words, targets)
+        update(words, targets)
     floored = copy.deepcopy(ours)
     floored.gradient_floor = FLOOR
     example = Example(ours)
     words, targets = text[WARM]
     exact, error = _check(ours, floored, example, words, targets)
-    models: dict[str, nn.Module] = {OURS: ours, FLOORED: floored, EXAMPLE: example}
+    models: dict[str, nn.Module] = {OURS: ours, FLOORED: floored, ADAPTIVE: adaptive, EXAMPLE: example}
     contenders = {name: timed(_steps(model, text[WARM:])) for name, model in models.items()}
     times = by_turns(contenders, options.rounds)
     gflop = 6e-9 * BATCH * STEPS * (LAYERS * 4 * SIZE * 2 * SIZE + SIZE * vocabulary)
@@ -117,13 +150,14 @@ def run(options: Options) -> Report:
     rows = []
     for name in models:
         ratio = f"{times.ratio(EXAMPLE, name):.2f}" if name != EXAMPLE else ""
-        share = f"{times.share(gflop, name):.2f}"
+        share = f"{times.share(gflop, name):.2f}" if name != ADAPTIVE else ""
         used = f"{memory[name]:.0f}" if name in memory else ""
         rows.append([name, milliseconds(times.seconds(name)), ratio, share, used])
     work, share = f"V = {vocabulary:,}, E = H = {SIZE}", times.share(gflop)
     goals = [
         Goal(work, "× the example's step, exact gradients", times.ratio(EXAMPLE), 1.4, peak_share=share),
         Goal(work, f"× the example's step, gradient_floor {FLOOR:g}", times.ratio(EXAMPLE, FLOORED), 2),
+        Goal(work, "× the example's step, adaptive softmax", times.ratio(EXAMPLE, ADAPTIVE), 3),
         Goal(work, "of the example's memory", memory[OURS] / memory[EXAMPLE], 0.5, at_most=True),
     ]
     notes = [
@@ -135,13 +169,12 @@ def run(options: Options) -> Report:
 
 def _steps(model: nn.Module, text: list[tuple[Tensor, Tensor]]) -> Callable[[], None]:
     """One update a call, from one batch to the next."""
-    model.train()
-    place = -1
+    update, place = updating(model), -1
 
     def step() -> None:
         nonlocal place
         place = (place + 1) % len(text)
-        update(model, *text[place])
+        update(*text[place])
 
     return step
 
@@ -152,7 +185,8 @@ def _check(
     """How far our gradients are from the reference's in float64: exact ones, and with a floor."""
 
     def gradients(model: nn.Module) -> list[Tensor]:
-        return list(torch.autograd.grad(model.eval()(words, targets), list(model.parameters())))
+        found = torch.autograd.grad(model.eval()(words, targets), list(model.parameters()))
+        return [each.to_dense() if each.is_sparse else each for each in found]
 
     with reference():
         expected = gradients(copy.deepcopy(ours).double())
@@ -180,10 +214,10 @@ def memory(name: str) -> None:
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     ours = Ours(vocabulary)
-    model = ours if name == OURS else Example(ours)
+    update = updating(ours if name == OURS else Example(ours))
     del ours
     for words, targets in text:
-        update(model, words, targets)
+        update(words, targets)
     print(_status("VmHWM") - before)
 
 
