@@ -54,6 +54,7 @@ int main(int count, char** words) {
                             reinterpret_cast<void*>(&omp_get_num_threads));
 #endif
     recurrences();
+    attentives();
     products();
     cross_entropies();
     embeddings();

@@ -51,6 +51,7 @@ void check(const std::string& name, double tolerance, const std::function<Result
 
 // By kernel.
 void recurrences();
+void attentives();
 void products();
 void cross_entropies();
 void embeddings();

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -17,3 +21,27 @@ def test_the_operator_keeps_torchs_rules(needs: tuple[bool, ...], dtype: torch.d
     targets = torch.randint(7, (5,))
     torch.library.opcheck(CROSS_ENTROPY, (features, weight, bias, targets, 0.1, 0.0, *needs))
     torch.library.opcheck(CROSS_ENTROPY, (features, weight, None, targets, 0.0, 0.01, *needs[:2], False))
+
+
+@pytest.mark.parametrize("level", ["baseline", "avx2"])
+def test_lesser_processors_compute_the_same(level: str) -> None:
+    program = """
+import torch
+from torch.nn.functional import cross_entropy, linear
+from unrolled.kernels.cross_entropy import CROSS_ENTROPY
+torch.manual_seed(0)
+for n, d, vocabulary in ((130, 21, 45), (37, 30, 17001)):
+    features, weight = torch.randn(n, d).double(), torch.randn(vocabulary, d).double().requires_grad_()
+    targets = torch.randint(vocabulary, (n,))
+    expected = cross_entropy(linear(features, weight), targets, reduction="none")
+    expected.sum().backward()
+    for dtype, tolerance in ((torch.float64, 1e-12), (torch.float32, 1e-5)):
+        losses, _, grad, _ = CROSS_ENTROPY(
+            features.to(dtype), weight.detach().to(dtype), None, targets, 0.0, 0.0, False, True, False
+        )
+        for one, two in ((losses, expected), (grad, weight.grad)):
+            assert (one - two).norm() <= tolerance * two.norm(), (n, dtype)
+"""
+    subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "UNROLLED_INSTRUCTION_SET": level}, check=True
+    )
