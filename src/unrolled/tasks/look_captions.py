@@ -74,8 +74,9 @@ min_count = {5 if often >= 500 else 1}
 cell = "lstm"
 embedding_size = {hidden // 2}
 hidden_size = {hidden}
-attention = "luong"
-input_feeding = false
+attention = "bahdanau"
+score = "additive"
+doubly_stochastic = 0.5
 tie = "target"
 embedding_dropout = 0.2
 context_dropout = 0.2
