@@ -188,7 +188,7 @@ class Classify(base.Task):
                     yield example.text
 
             text.Tokenizer.train(lines(), sections.text).save(words)
-            _vocabulary(labels, sections.data.labels).save(names)
+            _vocabulary(labels, sections.data).save(names)
         task = cls.open(sections, folder)
         counts = task._encode(corpus, lambda count: progress(f"turning texts into ids: {count:,}", 0.0))
         task._weights(counts)  # a mistake in them is told now
@@ -348,13 +348,12 @@ def _files(folder: Path) -> tuple[Path, Path]:
     return folder / "tokenizer.text.json", folder / "tokenizer.labels.json"
 
 
-def _vocabulary(found: set[str], wanted: Sequence[str] | None) -> text.Vocabulary:
-    for label in wanted or ():
+def _vocabulary(found: set[str], data: text.LabelledData) -> text.Vocabulary:
+    for label in data.labels or ():
         if label not in found:
             raise UserError(f"data.labels: no training text has the label {label!r}")
-    labels = text.Vocabulary(wanted) if wanted is not None else text.Vocabulary.of(found)
-    if len(labels) < 2:
-        raise UserError(
-            f"all training texts have the label {labels.names[0]!r}: there is nothing to tell apart"
-        )
+    labels = text.Vocabulary.of(found) if data.labels is None else text.Vocabulary(data.labels)
+    if len(labels) < 2 and not data.several:
+        name = labels.names[0]
+        raise UserError(f"all training texts have the label {name!r}: there is nothing to tell apart")
     return labels
