@@ -26,7 +26,7 @@ from unrolled.kernels.embeddings import GLOVE_TENSORS, WindowJob, train_glove, t
 
 BLOCK_WORDS = 1 << 18
 """Words in memory while pairs are counted."""
-MERGE_PAIRS = 1 << 19
+MERGE_PAIRS = 1 << 17
 """Pairs in memory while their counts are added up."""
 
 

@@ -21,7 +21,7 @@ from unrolled.tasks.registry import register
 
 FIRST = text.Tokenizer.eos + 1
 """The tokenizer's id of the first word; the special tokens before it have no vector."""
-_LINES = 4096
+_LINES = 512
 _WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _TOKENIZER = "tokenizer.words.json"
 
