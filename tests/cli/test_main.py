@@ -17,7 +17,7 @@ from unrolled.cli.main import COMMANDS
 from unrolled.errors import RunError
 
 Run = Callable[..., Any]
-SHARED = {"main", "everywhere", "running", "lines", "show"}
+SHARED = {"main", "everywhere", "running", "lines", "show", "by_length"}
 
 
 def test_every_command_has_its_module_and_every_module_its_command() -> None:
