@@ -16,7 +16,8 @@ import torch
 
 from unrolled.errors import UserError
 from unrolled.runs import Recipe
-from unrolled.tasks.language_model import LanguageModel, LanguagePredictor
+from unrolled.tasks.language_model import LanguageModel
+from unrolled.tasks.language_predictor import LanguagePredictor
 
 LINES = ["the cat sat", "a dog ran off", "", "the dog sat on the cat", "a cat", "birds sing ."]
 SECTIONS = "[model]\nembedding_size = 8\nhidden_size = 12\n[training]\nupdates = 1\ncolumns = 2\nwindow = 5\n"
@@ -97,7 +98,7 @@ def test_carried_state_gives_the_perplexity_of_one_pass(
 ) -> None:
     predictor = make()
     whole = predictor.stream_losses(predictor.task.store("test").ids)
-    monkeypatch.setattr("unrolled.tasks.language_model.POSITIONS", window)
+    monkeypatch.setattr("unrolled.tasks.language_predictor.POSITIONS", window)
     np.testing.assert_allclose(predictor.stream_losses(predictor.task.store("test").ids), whole, rtol=1e-12)
 
 
