@@ -54,17 +54,30 @@ enum Kind { embed, product, gru_open, gru_close, lstm, attend, top };
 // Weights of any format as float32.
 UNROLLED_INLINE Vector<float> widen(const float* from) { return load(from); }
 UNROLLED_INLINE Vector<float> widen(const uint16_t* from) {
-    typedef uint16_t Half __attribute__((vector_size(register_bytes / 2)));
-    typedef uint32_t Whole __attribute__((vector_size(register_bytes)));
-    Half half;
-    std::memcpy(&half, from, sizeof half);
-    return (Vector<float>)(__builtin_convertvector(half, Whole) << 16);
+#if UNROLLED_ISA_LEVEL == 2
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return (Vector<float>)((Bits<float>)_mm512_maskz_cvtepu16_epi32(0xffff, half) << 16);
+#elif UNROLLED_ISA_LEVEL == 1
+    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return (Vector<float>)((Bits<float>)_mm256_cvtepu16_epi32(half) << 16);
+#else
+    Bits<float> value;
+    for (int i = 0; i < lanes<float>; ++i) value[i] = static_cast<int32_t>(static_cast<uint32_t>(from[i]) << 16);
+    return (Vector<float>)value;
+#endif
 }
 UNROLLED_INLINE Vector<float> widen(const int8_t* from) {
-    typedef int8_t Quarter __attribute__((vector_size(register_bytes / 4)));
-    Quarter quarter;
-    std::memcpy(&quarter, from, sizeof quarter);
-    return __builtin_convertvector(__builtin_convertvector(quarter, Bits<float>), Vector<float>);
+#if UNROLLED_ISA_LEVEL == 2
+    const __m128i quarter = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return __builtin_convertvector((Bits<float>)_mm512_maskz_cvtepi8_epi32(0xffff, quarter), Vector<float>);
+#elif UNROLLED_ISA_LEVEL == 1
+    const __m128i quarter = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+    return __builtin_convertvector((Bits<float>)_mm256_cvtepi8_epi32(quarter), Vector<float>);
+#else
+    Vector<float> value;
+    for (int i = 0; i < lanes<float>; ++i) value[i] = from[i];
+    return value;
+#endif
 }
 template <class W>
 UNROLLED_INLINE Vector<float> widen(const W* from, int count) {
@@ -177,17 +190,40 @@ class Run {
                             in.depth * sizeof(float));
     }
 
-    template <class W>
-    void multiply_as(const Instruction& in, Share columns) const {
+    // finish(row, column, values, width) for stretches of every row of a Wᵀ, before scale and bias. Where many rows meet a
+    // weight of fewer bits, it is widened once for all of them.
+    template <class W, class Finish>
+    void strips_as(const Instruction& in, Share columns, float* room, Finish&& finish) const {
         float made[tile_height * chunk];
+        const bool apart = sizeof(W) < sizeof(float) && s.rows > tile_height;
         for (int64_t j = columns.begin; j < columns.end; j += chunk) {
             const int64_t width = std::min(chunk, columns.end - j);
+            const W* weight = static_cast<const W*>(in.weight) + j * in.stride;
+            if (apart)
+                for (int64_t c = 0; c < width; ++c)
+                    for (int64_t k = 0; k < in.depth; k += lanes<float>) {
+                        const int count = unrolled::UNROLLED_ISA::width<float>(in.depth, k);
+                        const W* from = weight + c * in.stride + k;
+                        store(room + c * in.depth + k, count == lanes<float> ? widen(from) : widen(from, count), count);
+                    }
             for (int64_t r = 0; r < s.rows; r += tile_height) {
                 const int height = static_cast<int>(std::min<int64_t>(tile_height, s.rows - r));
-                strip<W>(height, row(in.a, r), s.strides[in.a], static_cast<const W*>(in.weight) + j * in.stride, in.stride,
-                         in.depth, width, made, chunk);
-                for (int i = 0; i < height; ++i) finish(in, row(in.out, r + i), j, made + i * chunk, width);
+                const int64_t stride = s.strides[in.a];
+                if (apart)
+                    strip<float>(height, row(in.a, r), stride, room, in.depth, in.depth, width, made, chunk);
+                else
+                    strip<W>(height, row(in.a, r), stride, weight, in.stride, in.depth, width, made, chunk);
+                for (int i = 0; i < height; ++i) finish(r + i, j, made + i * chunk, width);
             }
+        }
+    }
+    template <class Finish>
+    void strips(const Instruction& in, Share columns, Finish&& finish) const {
+        Scratch room(in.format == 0 || s.rows <= tile_height ? 0 : chunk * in.depth * 4);
+        switch (in.format) {
+            case 0: return strips_as<float>(in, columns, room.as<float>(), finish);
+            case 1: return strips_as<uint16_t>(in, columns, room.as<float>(), finish);
+            default: return strips_as<int8_t>(in, columns, room.as<float>(), finish);
         }
     }
     static void finish(const Instruction& in, float* out, int64_t column, const float* made, int64_t width) {
@@ -203,12 +239,10 @@ class Run {
         }
     }
     void multiply(const Instruction& in, int thread, int threads) const {
-        const Share columns = share(in.columns, thread, threads, tile_width);
-        switch (in.format) {
-            case 0: return multiply_as<float>(in, columns);
-            case 1: return multiply_as<uint16_t>(in, columns);
-            default: return multiply_as<int8_t>(in, columns);
-        }
+        strips(in, share(in.columns, thread, threads, tile_width),
+               [&](int64_t r, int64_t column, const float* made, int64_t width) {
+                   finish(in, row(in.out, r), column, made, width);
+               });
     }
 
     // Cells, given the products: elementwise.
@@ -256,19 +290,6 @@ class Run {
 
     Best& best(int thread, int64_t r) const { return best_.as<Best>()[thread * s.rows + r]; }
 
-    template <class W>
-    void project_as(const Instruction& in, int thread, Share columns) {
-        float logits[tile_height * chunk];
-        for (int64_t j = columns.begin; j < columns.end; j += chunk) {
-            const int64_t width = std::min(chunk, columns.end - j);
-            for (int64_t r = 0; r < s.rows; r += tile_height) {
-                const int height = static_cast<int>(std::min<int64_t>(tile_height, s.rows - r));
-                strip<W>(height, row(in.a, r), s.strides[in.a], static_cast<const W*>(in.weight) + j * in.stride, in.stride,
-                         in.depth, width, logits, chunk);
-                for (int i = 0; i < height; ++i) note(in, best(thread, r + i), j, logits + i * chunk, width);
-            }
-        }
-    }
     void note(const Instruction& in, Best& best, int64_t column, float* logits, int64_t width) const {
         float highest = best.highest;
         for (int64_t j = 0; j < width; ++j) {
@@ -297,12 +318,10 @@ class Run {
             const int64_t at = (thread * s.rows + r) * s.k;
             best(thread, r) = {-std::numeric_limits<float>::infinity(), 0, 0, values_.as<float>(at), ids_.as<int64_t>(at)};
         }
-        const Share columns = share(in.columns, thread, threads, tile_width);
-        switch (in.format) {
-            case 0: return project_as<float>(in, thread, columns);
-            case 1: return project_as<uint16_t>(in, thread, columns);
-            default: return project_as<int8_t>(in, thread, columns);
-        }
+        strips(in, share(in.columns, thread, threads, tile_width),
+               [&](int64_t r, int64_t column, float* logits, int64_t width) {
+                   note(in, best(thread, r), column, logits, width);
+               });
     }
 
     // What the threads found, as one.

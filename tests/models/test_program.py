@@ -159,11 +159,12 @@ def test_refuses_tokens_that_are_not_there():
         model.step_top(model.start(source(2)), torch.tensor([3, VOCABULARY]), 2)
 
 
+@pytest.mark.parametrize("rows", [1, 5])  # each row reads the weights, or they are widened once for all
 @pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.1), ("int8", 0.2)])
 @torch.inference_mode()
-def test_packed_weights_are_near(weights, tolerance):
+def test_packed_weights_are_near(weights, tolerance, rows):
     model = make(attention="bahdanau", score="additive")
-    state, tokens = model.start(source(5)), torch.full((5,), 2)
+    state, tokens = model.start(source(rows)), torch.full((rows,), 2)
     program = compile_step(model.decoder, weights)
     assert program is not None
     memory = {name: getattr(state.memory, name) for name in ("keys", "values", "lengths")}
