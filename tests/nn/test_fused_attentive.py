@@ -254,3 +254,28 @@ def test_operators_are_well_behaved(kind: str, ragged: bool) -> None:
         arguments,
         test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
     )
+
+
+@pytest.mark.parametrize("lengths", [None, [5, 2, 3]])
+@pytest.mark.parametrize("form", ["lstm none tanh", "gru before"])
+@pytest.mark.parametrize("kind", ["bahdanau", "luong"])
+def test_gates_are_those_that_the_loop_records(kind: str, form: str, lengths: Any) -> None:
+    cell = make(kind, form, "general", word=4, hidden=6, features=8, dtype=torch.float64)
+    given = example(cell, 5, 3, 4)
+    memory = cell.attention.remember(given["features"], given["source_lengths"])  # type: ignore[operator, union-attr]
+    options: Any = {
+        "lengths": None if lengths is None else torch.tensor(lengths),
+        "memory": DecoderMemory(memory),
+    }
+    for record in (["*"], ["update", "hidden"], ["cell.candidate"]):
+        with torch.no_grad():
+            answer = fused_attentive.unroll(cell, given["words"], given["state"], **options, record=record)
+            expected = loop.unroll(cell, given["words"], given["state"], **options, record=record)
+        assert answer is not None
+        assert set(answer.record) == set(expected.record)
+        for name, value in expected.record.items():
+            torch.testing.assert_close(answer.record[name], value)
+    # With a graph they are the loop's, and so is what is not known.
+    assert fused_attentive.unroll(cell, given["words"], given["state"], **options, record=["update"]) is None
+    with torch.no_grad():
+        assert fused_attentive.unroll(cell, given["words"], given["state"], **options, record=["x"]) is None

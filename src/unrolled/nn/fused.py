@@ -33,7 +33,7 @@ def unroll(
     if form is None or not _applies(cell, inputs, state, memory, tensors):
         return None
     needs_gradient = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-    places = _places(cell)
+    places = places_of(cell)
     if EVERYTHING in record:
         record = list(places)
     if record and (needs_gradient or any(name not in places for name in record)):
@@ -56,14 +56,15 @@ def unroll(
         needs_gradient or bool(record),
     )
     final = (hidden, memory_cell) if len(state) > 1 else (hidden,)
-    size = cell.hidden_size
-    recorded = {}
     packing = Packing(lengths, *inputs.shape[:2])
-    for name in record:
-        place = places[name]
-        rows = cells if place is None else gates[:, place * size : (place + 1) * size]
-        recorded[name] = packing.pad(rows[: packing.total].contiguous())
-    return Unrolled(output, final, recorded)
+    return Unrolled(output, final, {name: noted(cell, name, gates, cells, packing) for name in record})
+
+
+def noted(cell: Cell, name: str, gates: Tensor, cells: Tensor, packing: Packing) -> Tensor:
+    """What a built-in cell noted, from where the kernels leave it, ``(time, batch, hidden)``."""
+    place, size = places_of(cell)[name], cell.hidden_size
+    rows = cells if place is None else gates[:, place * size : (place + 1) * size]
+    return packing.pad(rows[: packing.total].contiguous())
 
 
 def form_of(cell: Cell) -> str | None:
@@ -77,7 +78,7 @@ def form_of(cell: Cell) -> str | None:
     return None
 
 
-def _places(cell: Cell) -> dict[str, int | None]:
+def places_of(cell: Cell) -> dict[str, int | None]:
     """Where the kernels leave what a cell notes: a gate's place, or None for the memory cell."""
     if not isinstance(cell, GRU | LSTM):
         return {}

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unrolled.kernels import attentive
+from unrolled.kernels.packing import Packing
 from unrolled.nn import loop, native
 from unrolled.nn.attention import (
     AdditiveAttention,
@@ -19,9 +20,10 @@ from unrolled.nn.attention import (
 )
 from unrolled.nn.attentive import Attentional, Bahdanau, DecoderMemory, Luong
 from unrolled.nn.cells import Cell, State
-from unrolled.nn.fused import equation, form_of, gradient_graph
+from unrolled.nn.fused import equation, form_of, gradient_graph, noted, places_of
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
+from unrolled.nn.watch import EVERYTHING
 
 
 def unroll(
@@ -36,11 +38,15 @@ def unroll(
 ) -> Unrolled | None:
     """:func:`unrolled.nn.unroll.unroll` for Bahdanau's and Luong's decoder around a built-in cell on a CPU;
     None where that does not apply."""
-    if type(cell) not in (Bahdanau, Luong) or reverse or not set(record) <= {"attention", "hidden"}:
+    if type(cell) not in (Bahdanau, Luong) or reverse:
         return None
     assert isinstance(cell, Bahdanau | Luong)
     inner, attention = cell.cell, cell.attention
     form = form_of(inner)
+    gates_of = {f"cell.{name}": name for name in places_of(inner)}
+    wanted = _wanted(record, ["attention", "hidden", *gates_of])
+    if wanted is None or (torch.is_grad_enabled() and any(name in gates_of for name in wanted)):
+        return None  # gates that are part of a graph, or a name for the reference to refuse
     if form is None or type(attention) not in (AdditiveAttention, GeneralAttention, DotAttention):
         return None
     if not isinstance(memory, DecoderMemory) or not _applies(cell, inputs, state, memory):
@@ -48,31 +54,46 @@ def unroll(
     if lengths is not None and int(lengths.min()) == inputs.shape[0]:
         lengths = None
     source = memory.attention
-    states, late, weights, hidden, memory_cell, final_late, *_ = torch.ops.unrolled.attentive.default(
-        inputs,
-        state[0],
-        state[1] if len(state) > 2 else None,
-        state[-1],
-        inner.input_weight,
-        inner.recurrent_weight,
-        inner.bias,
-        getattr(inner, "recurrent_bias", None),
-        getattr(inner, "peephole", None),
-        memory.cell,
-        lengths,
-        source.keys,
-        source.values,
-        source.lengths,
-        getattr(attention, "query_weight", None),
-        getattr(attention, "energy_weight", None),
-        cell.attentional.weight if isinstance(cell, Luong) else None,
-        form,
+    states, late, weights, hidden, memory_cell, final_late, gates, cells, *_ = (
+        torch.ops.unrolled.attentive.default(
+            inputs,
+            state[0],
+            state[1] if len(state) > 2 else None,
+            state[-1],
+            inner.input_weight,
+            inner.recurrent_weight,
+            inner.bias,
+            getattr(inner, "recurrent_bias", None),
+            getattr(inner, "peephole", None),
+            memory.cell,
+            lengths,
+            source.keys,
+            source.values,
+            source.lengths,
+            getattr(attention, "query_weight", None),
+            getattr(attention, "energy_weight", None),
+            cell.attentional.weight if isinstance(cell, Luong) else None,
+            form,
+        )
     )
     final = (hidden, memory_cell, final_late) if len(state) > 2 else (hidden, final_late)
     if isinstance(cell, Bahdanau):
         late = torch.cat((states, late), dim=-1)  # [s⟨t⟩, context⟨t⟩]
-    noted = {"attention": weights, "hidden": states}
-    return Unrolled(late, final, {name: noted[name] for name in record})
+    packing = Packing(lengths, *inputs.shape[:2])
+    own = {"attention": weights, "hidden": states}
+    found = {
+        name: own[name] if name in own else noted(inner, gates_of[name], gates, cells, packing)
+        for name in wanted
+    }
+    return Unrolled(late, final, found)
+
+
+def _wanted(record: Sequence[str], known: Sequence[str]) -> list[str] | None:
+    """The paths that names ask for, as the loop understands them; None for an unknown one."""
+    if EVERYTHING in record:
+        return list(known)
+    found = {name: [path for path in known if name in (path, path.rpartition(".")[2])] for name in record}
+    return [path for paths in found.values() for path in paths] if all(found.values()) else None
 
 
 def _applies(cell: Bahdanau | Luong, inputs: Tensor, state: State, memory: DecoderMemory) -> bool:
