@@ -67,6 +67,16 @@ def test_windows_that_carry_their_state_are_one_pass(make: Make, settings: dict[
     torch.testing.assert_close(loss, -whole.sum())
 
 
+def test_a_gradient_floor_changes_the_gradients_not_the_loss(make: Make) -> None:
+    model, ids = make(gradient_floor=0.99), text(12)
+    loss, _ = model(ids[:-1], ids[1:])
+    torch.testing.assert_close(loss, -model.log_probs(ids[:-1], ids[1:])[0].sum())
+    loss.backward()
+    # Of words that are never that probable nothing is left but −1 a target.
+    counts = torch.bincount(ids[1:, 0], minlength=SIZE).to(torch.float64)
+    torch.testing.assert_close(model.projection.bias.grad[4:], -counts[4:])
+
+
 @pytest.mark.parametrize("layers", [1, 2])
 def test_where_a_document_begins_nothing_is_remembered(make: Make, layers: int) -> None:
     model = make(layers=layers, reset_at=EOS)

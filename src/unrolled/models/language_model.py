@@ -91,7 +91,10 @@ class LanguageModel(nn.Module):
         """
         read = self.read(inputs, state, lengths=lengths)
         total = self.projection.loss(
-            read.features.flatten(0, 1), targets.flatten(), ignore_index=self.padding
+            read.features.flatten(0, 1),
+            targets.flatten(),
+            ignore_index=self.padding,
+            gradient_floor=self.settings.gradient_floor,
         )
         if self.training:
             real = targets != self.padding

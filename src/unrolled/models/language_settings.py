@@ -23,6 +23,13 @@ class LanguageModelSettings(LayersSettings):
         description="adaptive softmax for a large vocabulary: the first ids of its clusters of rarer words,"
         " rising, such as [4000, 20000]; it is not tied. Empty: one softmax over all",
     )
+    gradient_floor: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="probabilities below it count as zero in the gradients, such as 1e-6: faster where the"
+        " vocabulary is large; 0: exact",
+    )
     reset: bool = Field(
         False, description="zero the state where another document (of a stream: another line) begins"
     )
