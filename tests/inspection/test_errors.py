@@ -80,7 +80,7 @@ class Teller(Searching):
 
     def __init__(self, beam: int = 1) -> None:
         sections = types.SimpleNamespace(decoding=decoding.DecodingSettings(beam=beam))
-        super().__init__(types.SimpleNamespace(sections=sections, selection="accuracy", name="told"), [])  # type: ignore[arg-type]
+        super().__init__(types.SimpleNamespace(sections=sections, score_names=("accuracy",), name="told"), [])  # type: ignore[arg-type]
 
     def answers(self, texts: Sequence[str], **options: Any) -> list[Said]:
         found = decoding.beam_search(

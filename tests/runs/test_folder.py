@@ -35,6 +35,22 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
         RunFolder(tmp_path / "precious").create()
 
 
+def test_a_run_killed_at_its_very_beginning_can_begin_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(source: str, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", killed)
+        patch.setattr("os.unlink", lambda name: None)  # whoever is killed tidies nothing up
+        with pytest.raises(KeyboardInterrupt):
+            RunFolder(tmp_path / "a").create()
+    assert [path.suffix for path in (tmp_path / "a").iterdir()] == [".tmp"]
+    RunFolder(tmp_path / "a").create()
+    assert RunFolder(tmp_path / "a").exists
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

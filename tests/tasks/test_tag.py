@@ -132,7 +132,7 @@ def test_columns_come_back_with_their_tags(recipe: Path, tmp_path: Path) -> None
 
 def test_parts_of_speech_have_no_scheme(recipe: Path, tmp_path: Path) -> None:
     task, _ = prepare(recipe, tmp_path / "run", "data.scheme=none")
-    assert task.selection == "token_accuracy"
+    assert task.score_names == ("token_accuracy",)
     assert task.tags.names == ["I-PER", "O"]
     assert list(task.evaluate([task.build().eval()], "dev")) == ["token_accuracy"]
 

@@ -55,7 +55,7 @@ def main() -> None:
         run = Path(folder) / f"killed{number}"
         for _ in range(int(kills)):
             process = child(recipe, run, overrides)
-            time.sleep(choose.uniform(0, whole))
+            time.sleep(choose.uniform(0, whole / 2))
             os.kill(process, signal.SIGKILL)
             killed += ended(process) == -signal.SIGKILL
         ended(child(recipe, run, overrides))

@@ -107,7 +107,7 @@ class ToyPredictor(tasks.Predictor):
 
 
 class Toy(tasks.Task):
-    name, shape, verb, selection = "toy", "many to one", "predict", "loss"
+    name, shape, verb, score_names = "toy", "many to one", "predict", ("loss",)
     Sections = Sections
     predictor_type = ToyPredictor
 

@@ -347,7 +347,7 @@ class _Work:
         self.done: dict[tuple[int, float], tuple[Outcome, list[Judged]]] = {}
         self.given: dict[float, list[Sequence[GivenAnswer]]] = {}
         self.chief: Score | None = None
-        self.metric = predictor.task.selection
+        self.metric = predictor.task.score_names[0]
 
     def under(self, beam: int, length_penalty: float) -> tuple[Outcome, list[Judged]]:
         key = (beam, length_penalty)

@@ -13,6 +13,9 @@ from unrolled.errors import RunError
 
 Buffer = bytes | memoryview
 
+TEMPORARY = ".tmp"
+"""Ending of a file that is not whole yet; one that stays was left by a killed process."""
+
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -55,7 +58,7 @@ def write_whole(path: Path, data: bytes | Iterable[Buffer]) -> None:
         RunError: the disk is full or cannot be written; the file that was there is untouched.
     """
     with writing(path):
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
         os.close(descriptor)
         try:
             write_synced(Path(name), data)

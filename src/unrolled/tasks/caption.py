@@ -121,7 +121,6 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
     def __init__(self, sections: CaptionSections, folder: Path, target: text.Tokenizer) -> None:
         super().__init__(sections, folder)
         self.target = target
-        self.selection = sections.metrics.report[0]
 
     @classmethod
     def open(cls, sections: CaptionSections, folder: Path) -> CaptionPictures:

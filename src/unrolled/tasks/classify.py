@@ -150,7 +150,6 @@ class Classify(base.Task):
     shape = "many to one"
     verb = "classify"
     Sections = ClassifySections
-    selection = "accuracy"
     predictor_type = LabelPredictor
 
     sections: ClassifySections
@@ -160,6 +159,8 @@ class Classify(base.Task):
     ) -> None:
         super().__init__(sections, folder)
         self.tokenizer, self.labels = tokenizer, labels
+        calibration = () if sections.data.several else ("calibration_error",)
+        self.score_names = ("accuracy", "macro_f1", *calibration)
 
     @classmethod
     def prepare(

@@ -84,7 +84,7 @@ class Embed(base.SelfLearning):
     shape = "one to one"
     verb = "embed similar"
     Sections = EmbedSections
-    selection = "pairs"
+    score_names = ("pairs", "analogies")
     predictor_type = WordPredictor
 
     sections: EmbedSections

@@ -59,7 +59,7 @@ class LanguageModel(base.Task):
     shape = "one to many"
     verb = "generate"
     Sections = LanguageModelSections
-    selection = "perplexity"
+    score_names = ("perplexity", "nats_per_token", "bits_per_character")
     predictor_type = LanguagePredictor
 
     sections: LanguageModelSections

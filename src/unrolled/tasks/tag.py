@@ -177,7 +177,7 @@ class Tag(base.Task):
         super().__init__(sections, folder)
         self.words, self.characters, self.tags = words, characters, tags
         self.scheme = _scheme(sections)
-        self.selection = "token_accuracy" if self.scheme is None else "span_f1"
+        self.score_names = (*(() if self.scheme is None else ("span_f1",)), "token_accuracy")
 
     @classmethod
     def prepare(cls, sections: TagSections, folder: Path, progress: base.Progress = base.silent) -> Tag:

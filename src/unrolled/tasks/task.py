@@ -129,8 +129,9 @@ class Task(ABC):
     verb: ClassVar[str]
     """The command that uses a trained run: ``unrolled <verb> RUN``."""
     Sections: ClassVar[type[Sections]]
-    selection: str
-    """The dev score that chooses the best weights when the recipe names none."""
+    score_names: Sequence[str]
+    """Names of the scores that :meth:`evaluate` gives; the first chooses the best weights unless the recipe
+    names another."""
     predictor_type: ClassVar[type[Predictor]]
     reusable: ClassVar[tuple[str, ...]] = ()
     """What of the run's cache is right whatever the recipe says: kept when a preparation begins anew."""

@@ -123,7 +123,6 @@ class Translate(writing.WritingTask[text.Ids]):
     ) -> None:
         super().__init__(sections, folder)
         self.source, self.target = source, target
-        self.selection = sections.metrics.report[0]
 
     @classmethod
     def open(cls, sections: TranslateSections, folder: Path) -> Translate:

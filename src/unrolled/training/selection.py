@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from unrolled.errors import UserError, nearest
@@ -16,11 +16,17 @@ class Selection:
     """Follows one dev score over the validations of a training.
 
     Args:
-        metric: the name of the score that chooses.
+        metric: the name of the score that chooses; the first of ``known`` unless given.
+        known: the scores that the task gives.
+
+    Raises:
+        UserError: the task has no such score.
     """
 
-    def __init__(self, metric: str) -> None:
-        self.metric = metric
+    def __init__(self, metric: str | None, known: Sequence[str]) -> None:
+        self.metric = known[0] if metric is None else metric
+        if self.metric not in known:
+            raise UserError(f"training.selection: no dev score {metric!r}: {nearest(self.metric, known)}")
         self.best: float | None = None
         self.best_update = 0
         self.stalled = 0
@@ -32,11 +38,11 @@ class Selection:
         """Take in a validation; answer whether it is the best so far. A score that is no number never is.
 
         Raises:
-            UserError: the task has no such score.
+            UserError: this part of the data did not give the score.
         """
         if self.metric not in scores:
             raise UserError(
-                f"training.selection: no dev score {self.metric!r}: {nearest(self.metric, scores)}"
+                f"training.selection: dev has no {self.metric!r} to choose by: {nearest(self.metric, scores)}"
             )
         score, self.judged = scores[self.metric], update
         value = float(score.value)

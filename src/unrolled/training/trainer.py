@@ -66,7 +66,7 @@ class Trainer:
         self.optimizer = build_optimizer(model, settings)
         self.schedule = Schedule(settings, settings.schedule_updates or self.planned_updates)
         self.averaging = build_averaging(settings)
-        self.selection = Selection(settings.selection or task.selection)
+        self.selection = Selection(settings.selection, task.score_names)
         self.best: dict[str, Tensor] | None = None
         self.meter = Meter()
 
