@@ -1,5 +1,6 @@
 #include "parallel.h"
 
+#include <chrono>
 #include <thread>
 #include <vector>
 
@@ -50,11 +51,12 @@ void Barrier::wait() {
     if (arrived_.fetch_add(1, std::memory_order_acq_rel) == threads_ - 1) {
         arrived_.store(0, std::memory_order_relaxed);
         round_.store(round + 1, std::memory_order_release);
-        round_.notify_all();
         return;
     }
     for (int spins = 0; round_.load(std::memory_order_acquire) == round; ++spins) {
-        if (spins > 4096) return round_.wait(round, std::memory_order_acquire);
+        // Sleeps are short and end by themselves: std::atomic's wait and notify (libstdc++ 12) once lost a wake-up,
+        // and a training stood still.
+        if (spins > 4096) std::this_thread::sleep_for(std::chrono::microseconds(20));
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
