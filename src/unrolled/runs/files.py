@@ -13,9 +13,6 @@ from unrolled.errors import RunError
 
 Buffer = bytes | memoryview
 
-TEMPORARY = ".tmp"
-"""Ending of a file that is not whole yet; one that stays was left by a killed process."""
-
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
@@ -58,7 +55,7 @@ def write_whole(path: Path, data: bytes | Iterable[Buffer]) -> None:
         RunError: the disk is full or cannot be written; the file that was there is untouched.
     """
     with writing(path):
-        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=TEMPORARY, dir=path.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(descriptor)
         try:
             write_synced(Path(name), data)
@@ -69,6 +66,11 @@ def write_whole(path: Path, data: bytes | Iterable[Buffer]) -> None:
                 os.unlink(name)
             raise
         sync_folder(path.parent)
+
+
+def left_over(path: Path) -> bool:
+    """Whether a process was killed while :func:`write_whole` wrote this; nobody was ever given it."""
+    return path.name.startswith(".") and path.name.endswith(".tmp")
 
 
 def _umask() -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.errors import RunError, UserError
-from unrolled.runs.files import TEMPORARY, write_whole, writing
+from unrolled.runs.files import left_over, write_whole, writing
 
 if TYPE_CHECKING:
     from unrolled.metrics import Score
@@ -61,7 +61,7 @@ class RunFolder:
             raise UserError(f"{self}: is a file: give another folder for the run")
         if not self.exists:
             entries = self.path.iterdir() if self.path.is_dir() else ()
-            if any(entry.name != "lock" and not _left_over(entry) for entry in entries):
+            if any(entry.name != "lock" and not left_over(entry) for entry in entries):
                 raise UserError(f"{self}: holds something that is not a run: give an empty or a new folder")
             with writing(self.path):
                 self.path.mkdir(parents=True, exist_ok=True)
@@ -132,11 +132,6 @@ class RunFolder:
         content = {**self.read_scores(), **about, split: plain}
         text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
         write_whole(self.scores, (text + "\n").encode())
-
-
-def _left_over(entry: Path) -> bool:
-    """Whether a process was killed while it wrote this: the run was never begun."""
-    return entry.name.startswith(".") and entry.name.endswith(TEMPORARY)
 
 
 def _plain(value: Any) -> Any:
