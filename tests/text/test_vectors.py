@@ -176,7 +176,7 @@ def test_what_cannot_be_written(tmp_path):
     ):
         with pytest.raises(ValueError, match=message):
             vectors.write(tmp_path / "v", words, ones, form)
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(RunError, match="cannot write"):
         vectors.write(tmp_path / "none" / "v", ["a"], ones)
     assert list(tmp_path.iterdir()) == []
 

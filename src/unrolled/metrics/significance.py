@@ -108,8 +108,8 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
     low, high = percentiles(differences)
     observed = first.value - second.value
     strayed = np.abs(differences)
-    # Zero difference of a system against itself must not count as chance, hence ">" and not ">=".
-    beyond = int((strayed - strayed.mean() > abs(observed)).sum())
+    # ">=" where sacreBLEU has ">": two systems of the same output do not differ, and their p-value is 1.
+    beyond = int((strayed - strayed.mean() >= abs(observed)).sum())
     wins = differences > 0 if first.higher_is_better else differences < 0
     return Comparison(
         name=first.name,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from unrolled.errors import RunError, UserError
-from unrolled.runs.files import sync_folder, write_synced, writing
+from unrolled.files import sync_folder, write_synced, writing
 from unrolled.runs.weights import encode, read_tensors
 
 TENSORS, RECORD = "state.safetensors", "state.json"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.errors import RunError, UserError
-from unrolled.runs.files import left_over, write_whole, writing
+from unrolled.files import left_over, write_whole, writing
 
 if TYPE_CHECKING:
     from unrolled.metrics import Score

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from unrolled import tasks
 from unrolled.errors import UserError, at, nearest
-from unrolled.runs.files import write_whole
+from unrolled.files import write_whole
 from unrolled.runs.settings import TrainingSettings
 
 Model = TypeVar("Model", bound=BaseModel)

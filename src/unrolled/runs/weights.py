@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
-from unrolled.runs.files import Buffer, write_whole
+from unrolled.files import Buffer, write_whole
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:

@@ -26,6 +26,7 @@ from unrolled.pictures.store import read_bytes
 from unrolled.tasks import inside, look_captions, pretrained, writing
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
+from unrolled.text import BatchSettings
 
 _ADVICE = "put it right, or leave such pictures out with --skip-bad (data.skip_bad = true)"
 
@@ -48,7 +49,7 @@ class CaptionSections(base.Sections):
     pictures: pictures.PictureSettings
     text: text.TokenizerSettings
     model: models.CaptionerSettings
-    training: text.BatchSettings
+    training: BatchSettings
     decoding: CaptionDecoding
     metrics: CaptionMetrics
 

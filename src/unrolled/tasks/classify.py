@@ -20,6 +20,7 @@ from unrolled.errors import UserError, at
 from unrolled.tasks import inside, look_labels, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
+from unrolled.text import LabelBatchSettings
 
 
 class ClassifySections(base.Sections):
@@ -28,7 +29,7 @@ class ClassifySections(base.Sections):
     data: text.LabelledData
     text: text.TokenizerSettings
     model: models.ClassifierSettings
-    training: text.LabelBatchSettings
+    training: LabelBatchSettings
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from unrolled.tasks import look_language, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.language_predictor import STRETCH, LanguagePredictor
 from unrolled.tasks.registry import register
+from unrolled.text import StreamSettings
 
 LEARNT_FROM = 2**28
 """Bytes of text that byte pairs are learnt from at most; counts of words are bounded by themselves."""
@@ -33,7 +34,7 @@ class LanguageModelSections(base.Sections):
     data: text.PlainData
     text: text.TokenizerSettings
     model: models.LanguageModelSettings
-    training: text.StreamSettings
+    training: StreamSettings
     decoding: decoding.GenerationSettings
 
 

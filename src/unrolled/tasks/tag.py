@@ -23,6 +23,7 @@ from unrolled.nn.crf import Allowed
 from unrolled.tasks import inside, look_labels, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
+from unrolled.text import BatchSettings
 
 INSIDE: schemes.Scheme = "IOBES"
 """The scheme that models work in: it says most of where a span ends."""
@@ -36,7 +37,7 @@ class TagSections(base.Sections):
     data: text.TaggedData
     text: text.TaggedText
     model: models.TaggerSettings
-    training: text.BatchSettings
+    training: BatchSettings
 
 
 @dataclass(frozen=True)

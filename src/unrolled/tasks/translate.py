@@ -21,6 +21,7 @@ from unrolled.metrics.settings import TranslationMetrics
 from unrolled.tasks import look, pretrained, writing
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
+from unrolled.text import BatchSettings
 
 EXAMPLE_BEST = 3
 """Answers shown of each of the recipe's examples."""
@@ -32,7 +33,7 @@ class TranslateSections(base.Sections):
     data: text.ParallelData
     text: text.ParallelText
     model: models.EncoderDecoderSettings
-    training: text.BatchSettings
+    training: BatchSettings
     decoding: decoding.DecodingSettings
     metrics: TranslationMetrics
 

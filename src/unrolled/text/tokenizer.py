@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from tokenizers import decoders, models, normalizers, pre_tokenizers, trainers
 
 from unrolled.errors import UserError
+from unrolled.files import write_whole
 from unrolled.text.settings import TokenizerSettings
 
 PAD, UNK, BOS, EOS = range(4)
@@ -111,11 +112,12 @@ class Tokenizer:
             raise UserError(f"{path}: not a tokenizer of unrolled, or damaged ({error})") from None
 
     def save(self, path: str | Path) -> None:
-        """Write the tokenizer as the library's JSON, whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(self._tokenizer.to_str(pretty=True), encoding="utf-8")
-        temporary.replace(path)
+        """Write the tokenizer as the library's JSON, whole or not at all.
+
+        Raises:
+            RunError: the disk is full or cannot be written.
+        """
+        write_whole(Path(path), self._tokenizer.to_str(pretty=True).encode())
 
     # Text → ids.
 

@@ -28,6 +28,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from unrolled.errors import RunError, UserError, at
+from unrolled.files import write_whole
 from unrolled.text.corpus import read_lines, unreadable
 
 Form = Literal["word2vec", "glove", "binary"]
@@ -200,27 +201,19 @@ def write(path: str | Path, words: Sequence[str], matrix: Matrix, form: Form = "
     for word in words:
         if not word or any(letter in word for letter in forbidden):
             raise ValueError(f"the form {form} cannot hold the word {word!r}")
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            _write(file, words, matrix, form)
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise RunError(f"{path}: cannot be written ({error.strerror})") from None
+    write_whole(Path(path), _lines(words, matrix, form))
 
 
-def _write(file: BinaryIO, words: Sequence[str], matrix: Matrix, form: Form) -> None:
+def _lines(words: Sequence[str], matrix: Matrix, form: Form) -> Iterator[bytes]:
     if form != "glove":
-        file.write(f"{len(words)} {matrix.shape[1]}\n".encode())
+        yield f"{len(words)} {matrix.shape[1]}\n".encode()
     if form == "binary":
         for word, row in zip(words, matrix, strict=True):
-            file.write(word.encode() + b" " + row.astype("<f4").tobytes() + b"\n")
+            yield word.encode() + b" " + row.astype("<f4").tobytes() + b"\n"
         return
     numbers = " %.9g" * matrix.shape[1] + "\n"
     for word, row in zip(words, matrix, strict=True):
-        file.write((word + numbers % tuple(row.tolist())).encode())
+        yield (word + numbers % tuple(row.tolist())).encode()
 
 
 def open_mapped(path: str | Path, cache: str | Path | None = None) -> tuple[list[str], Matrix]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unrolled.errors import UserError, nearest
+from unrolled.files import write_whole
 
 
 class Vocabulary:
@@ -83,12 +84,13 @@ class Vocabulary:
         return iter(self.names)
 
     def save(self, path: str | Path) -> None:
-        """Write as JSON, whole or not at all."""
-        path = Path(path)
-        temporary = path.with_name(path.name + ".tmp")
+        """Write as JSON, whole or not at all.
+
+        Raises:
+            RunError: the disk is full or cannot be written.
+        """
         content = {"names": self.names, "unknown": self.unknown}
-        temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(path)
+        write_whole(Path(path), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
     def load(cls, path: str | Path) -> Vocabulary:

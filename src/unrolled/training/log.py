@@ -9,7 +9,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from unrolled.runs.files import write_whole, writing
+from unrolled.files import write_whole, writing
 
 
 class Log:

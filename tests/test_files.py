@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from unrolled.errors import RunError
-from unrolled.runs.files import write_whole
+from unrolled.files import write_whole
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_file_too_large_for_the_disk_is_an_error_of_one_line(tmp_path: Path) -
     program = (
         "import resource, signal, sys; from pathlib import Path\n"
         "from unrolled.errors import RunError\n"
-        "from unrolled.runs.files import write_whole\n"
+        "from unrolled.files import write_whole\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
         "try: write_whole(Path(sys.argv[1]), bytes(2000))\n"
