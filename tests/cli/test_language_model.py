@@ -61,7 +61,7 @@ def test_mistakes_are_one_line(unrolled: Callable[..., Any], run: Path, tmp_path
             "score it with one FILE",
         ),
         (("evaluate", run, "--split", "train2"), "the run has no train2 part"),
-        (("evaluate", run, "--by-length"), "not evaluated by_length"),
+        (("evaluate", run, "--by-length"), "no option 'by_length'"),
     ):
         told = unrolled(*arguments)
         assert told.code == 2, arguments

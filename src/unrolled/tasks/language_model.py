@@ -211,8 +211,7 @@ class LanguageModel(base.Task):
     def evaluate(
         self, models: Sequence[nn.Module], split: str, *, quick: bool = False, **options: Any
     ) -> dict[str, metrics.Score]:
-        if options:
-            raise UserError(f"a language model is not evaluated {', '.join(options)}")
+        base.no_options(self.name, options)
         store, predictor = self.store(split), cast("LanguagePredictor", self.predictor(models))
         if self.by_line:
             losses = np.concatenate(predictor.line_losses(store.rows(range(len(store)))))

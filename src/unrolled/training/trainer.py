@@ -207,10 +207,11 @@ class Trainer:
         update, what = found
         kept = checkpoint.numbered(self.folder.state)
         before = f"; the checkpoint of update {int(kept[-1].name)} is kept" if kept else ""
+        clip = "" if isinstance(self.task, SelfLearning) else " or set training.clip_norm"
         raise RunError(
             f"{self.folder}: {what} at update {update} (learning rate"
-            f" {self.schedule.learning_rate(update):.3g}){before}: lower training.learning_rate or set"
-            " training.clip_norm, in another run"
+            f" {self.schedule.learning_rate(update):.3g}){before}: lower training.learning_rate{clip}, in"
+            " another run"
         )
 
     def _validation_due(self, group: Group) -> bool:
