@@ -1,55 +1,19 @@
 // One step of a model that writes, as a list of instructions that all threads follow: embedding, cells, attention, readout,
-// projection, the likeliest words. Weights are read as they are, a row an output; with few rows of states the time is that
-// of reading them. They may be float32, bfloat16, or int8 with a scale a row.
+// projection, the likeliest words; or several steps, each fed the words that were drawn in the one before. Weights are read
+// as they are, a row an output; with few rows of states the time is that of reading them. They may be float32, bfloat16, or
+// int8 with a scale a row.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "attention.h"
+#include "draw.h"
 #include "memory.h"
 #include "parallel.h"
-
-namespace unrolled {
-
-struct Instruction {
-    int64_t kind;     // see Kind
-    int64_t variant;  // of a cell; of embed: the id that is no word, or −1
-    int64_t a, b, c;  // buffers read
-    int64_t out, more;  // buffers written
-    int64_t columns, depth;
-    const void* weight;
-    int64_t stride;        // of the weight's rows
-    int64_t format;        // of the weight: 0 float32, 1 bfloat16, 2 int8
-    const float* scale;    // (columns), int8
-    const float* bias;     // (columns), or null
-    int64_t accumulate;    // product: added to what is there
-    int64_t nonlinearity;  // product: 0 none, 1 tanh, 2 relu
-};
-
-struct Step {
-    int64_t threads, rows, count;
-    const Instruction* instructions;
-    float* const* buffers;
-    const int64_t* strides;  // of each buffer's rows
-    const int64_t* tokens;   // (rows)
-
-    // What is attended to: row r looks at sentence[r] of keys (…, source, size) and values (…, source, features).
-    const int64_t* sentence;
-    const int64_t* lengths;
-    const float *keys, *values;
-    int64_t source, size, features;
-
-    int64_t k;
-    float* log_probs;  // (rows, k), descending
-    int64_t* ids;      // (rows, k)
-};
-
-}  // namespace unrolled
+#include "step.h"
 
 namespace unrolled::UNROLLED_ISA {
 namespace {
-
-enum Kind { embed, product, gru_open, gru_close, lstm, attend, top };
 
 // Weights of any format as float32.
 UNROLLED_INLINE Vector<float> widen(const float* from) { return load(from); }
@@ -109,16 +73,21 @@ void tile(const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_
         }
     }
     for (int i = 0; i < rows; ++i)
-        for (int j = 0; j < columns; ++j) to[i * stride + j] = sum<float>(total[i][j]);
+        if constexpr (columns % lanes<float> == 0)
+            for (int j = 0; j < columns; j += lanes<float>) store(to + i * stride + j, sums<float>(total[i] + j));
+        else
+            for (int j = 0; j < columns; ++j) to[i * stride + j] = sum<float>(total[i][j]);
 }
 
 // The same for any number of columns and up to tile_height rows.
 template <class W, int rows>
 void strip(const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, int64_t columns, float* to,
            int64_t stride) {
+    // One row leaves registers for as many columns as there are lanes, whose sums are then made together.
+    constexpr int width = rows == 1 ? lanes<float> : tile_width;
     int64_t j = 0;
-    for (; j + tile_width <= columns; j += tile_width)
-        tile<W, rows, tile_width>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
+    for (; j + width <= columns; j += width)
+        tile<W, rows, width>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
     for (; j < columns; ++j) tile<W, rows, 1>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
 }
 template <class W>
@@ -151,14 +120,33 @@ struct Best {
     }
 };
 
-constexpr int64_t chunk = 16 * tile_width;  // columns whose logits are made before they are looked at
+constexpr int64_t grain = lanes<float> * tile_width / 2;  // columns: whole tiles, of one row or of several
+constexpr int64_t chunk = 2 * grain > 16 * tile_width ? 2 * grain : 16 * tile_width;  // made before they are looked at
 
 class Run {
    public:
-    Run(const Step& step, int threads) : s(step), values_(threads * s.rows * s.k * 4), ids_(threads * s.rows * s.k * 8),
-                                         best_(threads * s.rows * static_cast<int64_t>(sizeof(Best))) {}
+    Run(const Step& step, int threads)
+        : s(step), tokens_(s.tokens), values_(threads * s.rows * s.k * 4), ids_(threads * s.rows * s.k * 8),
+          best_(threads * s.rows * static_cast<int64_t>(sizeof(Best))),
+          logits_(s.steps ? s.rows * s.instructions[s.count - 1].columns * 4 : 0) {}
 
     void follow(int thread, int threads, Barrier& barrier) {
+        if (s.steps == 0) return once(thread, threads, barrier);
+        for (int64_t t = 0; t < s.steps; ++t) {
+            once(thread, threads, barrier);
+            for (int64_t r = 0; r < s.rows; ++r)
+                if (s.ids[t * s.rows + r] < 0) return;
+            if (thread == 0) tokens_ = s.ids + t * s.rows, step_ = t + 1;
+            const Share mine = share(s.rows, thread, threads);
+            for (int64_t i = 0; i < s.state; ++i)
+                for (int64_t r = mine.begin; r < mine.end; ++r)
+                    std::memcpy(row(i, r), row(s.state + i, r), s.strides[i] * sizeof(float));
+            barrier.wait();
+        }
+    }
+
+   private:
+    void once(int thread, int threads, Barrier& barrier) {
         Scratch weights(s.source * 4 + 64);
         for (int64_t i = 0; i < s.count; ++i) {
             const Instruction& in = s.instructions[i];
@@ -169,7 +157,7 @@ class Run {
                 case top:
                     project(in, thread, threads);
                     barrier.wait();
-                    choose(thread, threads);
+                    choose(in, thread, threads);
                     break;
                 default: advance(in, thread, threads);
             }
@@ -177,16 +165,15 @@ class Run {
         }
     }
 
-   private:
     float* row(int64_t buffer, int64_t r) const { return s.buffers[buffer] + r * s.strides[buffer]; }
 
     void look_up(const Instruction& in, int thread, int threads) const {
         const Share mine = share(s.rows, thread, threads);
         for (int64_t r = mine.begin; r < mine.end; ++r)
-            if (s.tokens[r] == in.variant)
+            if (tokens_[r] == in.variant)
                 std::memset(row(in.out, r), 0, in.depth * sizeof(float));
             else
-                std::memcpy(row(in.out, r), static_cast<const float*>(in.weight) + s.tokens[r] * in.stride,
+                std::memcpy(row(in.out, r), static_cast<const float*>(in.weight) + tokens_[r] * in.stride,
                             in.depth * sizeof(float));
     }
 
@@ -239,7 +226,7 @@ class Run {
         }
     }
     void multiply(const Instruction& in, int thread, int threads) const {
-        strips(in, share(in.columns, thread, threads, tile_width),
+        strips(in, share(in.columns, thread, threads, grain),
                [&](int64_t r, int64_t column, const float* made, int64_t width) {
                    finish(in, row(in.out, r), column, made, width);
                });
@@ -314,19 +301,34 @@ class Run {
         for (int64_t j = 0; j < width; ++j) best.put(logits[j], column + j, s.k);
     }
     void project(const Instruction& in, int thread, int threads) {
+        if (s.steps)
+            return strips(in, share(in.columns, thread, threads, grain),
+                          [&](int64_t r, int64_t column, const float* made, int64_t width) {
+                              finish(in, logits(in, r), column, made, width);
+                          });
         for (int64_t r = 0; r < s.rows; ++r) {
             const int64_t at = (thread * s.rows + r) * s.k;
             best(thread, r) = {-std::numeric_limits<float>::infinity(), 0, 0, values_.as<float>(at), ids_.as<int64_t>(at)};
         }
-        strips(in, share(in.columns, thread, threads, tile_width),
+        strips(in, share(in.columns, thread, threads, grain),
                [&](int64_t r, int64_t column, float* logits, int64_t width) {
                    note(in, best(thread, r), column, logits, width);
                });
     }
 
     // What the threads found, as one.
-    void choose(int thread, int threads) {
+    void choose(const Instruction& in, int thread, int threads) {
         const Share mine = share(s.rows, thread, threads);
+        if (s.steps) {
+            Scratch room(draw_room(in.columns));
+            for (int64_t r = mine.begin; r < mine.end; ++r) {
+                const int64_t at = step_ * s.rows + r;
+                const Drawn drawn = draw(s.drawing, step_, s.uniform[at], logits(in, r), in.columns, room.as<double>());
+                s.ids[at] = drawn.id;
+                s.log_probs[at] = drawn.log_prob;
+            }
+            return;
+        }
         for (int64_t r = mine.begin; r < mine.end; ++r) {
             float highest = best(0, r).highest, total = 0;
             for (int t = 1; t < threads; ++t) highest = std::max(highest, best(t, r).highest);
@@ -342,8 +344,12 @@ class Run {
         }
     }
 
+    float* logits(const Instruction& in, int64_t r) const { return logits_.as<float>(r * in.columns); }
+
     const Step& s;
-    Scratch values_, ids_, best_;
+    const int64_t* tokens_;  // fed to this step
+    int64_t step_ = 0;
+    Scratch values_, ids_, best_, logits_;
 };
 
 }  // namespace

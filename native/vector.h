@@ -134,6 +134,29 @@ template <class T>
 UNROLLED_INLINE T sum(Vector<T> value) {
     return sum_of<T>(&value);
 }
+// The sums of so many vectors as there are lanes, in order; `totals` is overwritten. Each round adds pairs of lanes and
+// puts two vectors into one: far fewer operations than one sum after the other.
+template <class T, int apart = lanes<T> / 2>
+UNROLLED_INLINE Vector<T> sums(Vector<T>* totals) {
+#ifdef __clang__  // has no such shuffle
+    Vector<T> value;
+    for (int i = 0; i < lanes<T>; ++i) value[i] = sum<T>(totals[i]);
+    return value;
+#else
+    Bits<T> own{}, other{};
+    for (int i = 0; i < lanes<T>; ++i) {
+        own[i] = i + (i & apart ? lanes<T> : 0);
+        other[i] = (i ^ apart) + (i & apart ? lanes<T> : 0);
+    }
+    for (int i = 0; i < apart; ++i)
+        totals[i] = __builtin_shuffle(totals[i], totals[i + apart], own) +
+                    __builtin_shuffle(totals[i], totals[i + apart], other);
+    if constexpr (apart > 1)
+        return sums<T, apart / 2>(totals);
+    else
+        return totals[0];
+#endif
+}
 // A NaN in x stays.
 template <class T>
 UNROLLED_INLINE Vector<T> clamp(Vector<T> x, T low, T high) {

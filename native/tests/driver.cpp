@@ -59,5 +59,6 @@ int main(int count, char** words) {
     cross_entropies();
     embeddings();
     bleu();
+    steps();
     std::printf("%d checks passed: %s, %s threads\n", checks, unrolled_instruction_set(), openmp ? "OpenMP's" : "own");
 }

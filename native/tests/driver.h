@@ -56,3 +56,4 @@ void products();
 void cross_entropies();
 void embeddings();
 void bleu();
+void steps();

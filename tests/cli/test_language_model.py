@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from unrolled import kernels
+
 VERSE = "ROMEO: But soft,\nwhat light breaks?\n\n"
 
 
@@ -33,6 +35,10 @@ def test_every_command_for_a_language_model(unrolled: Callable[..., Any], run: P
     assert told.out == found["text"] + "\n"
     assert len(found["tokens"]) == len(found["token_log_probs"]) == 30
     assert found["seed"] == 3
+    if kernels.load() is not None:
+        (packed,) = unrolled("generate", run, *options, "--weights", "bfloat16", "--json").json
+        assert len(packed["tokens"]) == 30
+        assert packed["token_log_probs"] != found["token_log_probs"]
     (tmp_path / "lines").write_text(VERSE)
     lines = unrolled("score", run, tmp_path / "lines").lines
     scored = unrolled("score", run, tmp_path / "lines", "--json").json

@@ -1,16 +1,23 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from unrolled import kernels
-from unrolled.decoding import beam_search
+from unrolled.decoding import Sampling, beam_search, sample
 from unrolled.decoding.candidates import top
-from unrolled.errors import UserError
+from unrolled.decoding.sampling import Drawing
+from unrolled.errors import RunError, UserError
 from unrolled.kernels.step import MOST
 from unrolled.models import decoder as decoder_module
+from unrolled.models import language_model as language_module
+from unrolled.models import program as program_module
 from unrolled.models.encoder_decoder import EncoderDecoder
 from unrolled.models.ensemble import Ensemble
+from unrolled.models.language_model import LanguageModel
+from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.program import Packed, compile_step
 from unrolled.models.settings import EncoderDecoderSettings
 
@@ -179,3 +186,110 @@ def test_packed_weights_are_for_one_model_with_kernels():
     assert [len(each) for each in beam_search(packed, source(3), **options)] == [1, 1, 1]
     with pytest.raises(UserError, match="weights='int8': only the native kernels"):
         Packed(Ensemble([make(), make()]), "int8")
+
+
+def language_model(cell="lstm", vocabulary=VOCABULARY, **options):
+    torch.manual_seed(5)
+    kind, cell_options = CELLS[cell]
+    settings = {"embedding_size": 10, "hidden_size": 22, "cell": kind, "cell_options": cell_options}
+    model = LanguageModel(LanguageModelSettings(**{**settings, **options}), vocabulary)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        model.embedding._clear_padding()
+    return model.eval()
+
+
+def draws(model, sampling, *, program, rows=3, steps=7, spared=0):
+    state = model.start(torch.randint(4, 9, (4, rows), generator=torch.Generator().manual_seed(2)))
+    assert state.program is not None
+    state = state if program else replace(state, program=None)
+    uniform = torch.rand(steps, rows, dtype=torch.float64, generator=torch.Generator().manual_seed(9))
+    drawing = Drawing(sampling, torch.tensor([0, 1, 7]), 3, spared)
+    return model.draw(state, torch.tensor([5, 8, 2][:rows]), uniform, drawing)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", CELLS)
+@torch.inference_mode()
+def test_draws_of_a_language_model_are_those_of_its_steps(cell, layers, folded, monkeypatch):
+    monkeypatch.setattr(program_module, "_FOLDED", 1 << 20 if folded else 0)
+    model = language_model(cell, layers=layers, tie=layers == 2)
+    for sampling in (
+        Sampling(),
+        Sampling(0.0),
+        Sampling(0.7, top_k=5),
+        Sampling(1.3, top_p=0.6),
+        Sampling(1.0, top_k=30, top_p=0.9),
+    ):
+        expected, log_probs, ids = draws(model, sampling, program=False)
+        state, found_log_probs, found = draws(model, sampling, program=True)
+        assert found.tolist() == ids.tolist()
+        torch.testing.assert_close(found_log_probs, log_probs, rtol=1e-5, atol=2e-5)
+        for mine, theirs in zip(state.parts, expected.parts, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_what_is_not_drawn():
+    model = language_model(vocabulary=9)
+    for program in (False, True):
+        _, _, ids = draws(model, Sampling(), program=program, rows=2, steps=400, spared=390)
+        assert not {0, 1, 7} & set(ids.flatten().tolist())
+        assert 3 not in ids[:390]
+    model.projection.bias[3] = 50
+    for program in (False, True):
+        _, _, ids = draws(model, Sampling(), program=program, rows=2, steps=4, spared=2)
+        assert (ids[:2] != 3).all()
+        assert (ids[2:] == 3).all()
+
+
+@torch.inference_mode()
+def test_draws_without_a_probability_are_an_error():
+    model = language_model()
+    model.projection.bias.fill_(torch.nan)
+    for program in (False, True):
+        with pytest.raises(RunError, match="no token a probability after 0 tokens"):
+            draws(model, Sampling(), program=program)
+
+
+def test_one_seed_is_one_text_with_and_without_the_kernels(monkeypatch):
+    model = language_model(vocabulary=60)
+    with torch.no_grad():
+        model.projection.bias[3] = 4
+    prompt = torch.randint(4, 60, (5, 2))
+
+    def texts():
+        texts = sample(model, prompt, samples=3, eos=3, seed=4, max_length=40, bos=2, banned=[0, 1])
+        return [text.tokens for row in texts for text in row]
+
+    found = texts()
+    monkeypatch.setattr(language_module, "compile_language_step", lambda *_: None)
+    assert found == texts()
+    assert len({len(text) for text in found}) > 1
+
+
+@torch.inference_mode()
+def test_a_language_model_with_parts_that_the_kernels_do_not_know_goes_step_by_step():
+    for model in (
+        language_model(layers=2, layer_norm=True),
+        language_model(tie=False, cutoffs=[50, 100]),
+        LanguageModel(LanguageModelSettings(), VOCABULARY, reset_at=3).eval(),
+        language_model().double(),
+        language_model().train(),
+    ):
+        assert model.start(torch.zeros(0, 1, dtype=torch.int64)).program is None
+    with pytest.raises(UserError, match="float32"):
+        Packed(language_model(layers=2, layer_norm=True), "int8")
+
+
+@pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.05), ("int8", 0.1)])
+@torch.inference_mode()
+def test_a_language_model_in_fewer_bits(weights, tolerance):
+    model = language_model(layers=2)
+    _, log_probs, ids = draws(model, Sampling(0.0), program=True, steps=1)
+    _, found, found_ids = draws(Packed(model, weights), Sampling(0.0), program=True, steps=1)
+    assert found_ids.tolist() == ids.tolist()
+    torch.testing.assert_close(found, log_probs, rtol=0, atol=tolerance)
+    assert not torch.equal(found, log_probs)

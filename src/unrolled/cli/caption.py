@@ -15,6 +15,7 @@ from unrolled.cli.running import (
     JsonOption,
     LengthPenaltyOption,
     RunArgument,
+    WeightsOption,
     WithOption,
     given,
     open_run,
@@ -38,6 +39,7 @@ def caption(
     ],
     beam: BeamOption = None,
     length_penalty: LengthPenaltyOption = None,
+    weights: WeightsOption = None,
     nbest: Annotated[
         int | None,
         typer.Option(
@@ -69,7 +71,7 @@ def caption(
         attention.mkdir(parents=True, exist_ok=True)
         check_target(attention / "sheet.png")
     captioner = cast("Captioner", open_run(run, settings(ctx), verb="caption", others=others))
-    options = given(beam=beam, length_penalty=length_penalty, nbest=nbest)
+    options = given(beam=beam, length_penalty=length_penalty, weights=weights, nbest=nbest)
     bad = set(_unreadable(captioner, pictures)) if skip_bad else set()
     good = [picture for picture in pictures if picture not in bad]
     answers = zip(map(str, good), captioner.predict(map(str, good), **options), strict=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, RunArgument, WithOption, given, open_run, to_json
+from unrolled.cli.running import JsonOption, RunArgument, WeightsOption, WithOption, given, open_run, to_json
 
 app = typer.Typer(add_completion=False)
 
@@ -35,6 +35,7 @@ def generate(
             metavar="P", min=0.0, max=1.0, help="Choose among the likeliest that together have share P."
         ),
     ] = None,
+    weights: WeightsOption = None,
     samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many texts.")] = 1,
     others: WithOption = None,
     json: JsonOption = False,
@@ -48,7 +49,14 @@ def generate(
     """
     chosen = settings(ctx)
     writer: Any = open_run(run, chosen, verb="generate", others=others)
-    options = given(length=length, temperature=temperature, top_k=top_k, top_p=top_p, seed=chosen.seed)
+    options = given(
+        length=length,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        weights=weights,
+        seed=chosen.seed,
+    )
     show = None if json else lambda piece: print(piece, end="", flush=True)
     texts = writer.generate(prompt, samples=samples, show=show, **options)
     if json:

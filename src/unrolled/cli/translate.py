@@ -15,6 +15,7 @@ from unrolled.cli.running import (
     JsonOption,
     LengthPenaltyOption,
     RunArgument,
+    WeightsOption,
     WithOption,
     given,
     open_run,
@@ -35,6 +36,7 @@ def translate(
     file: FileArgument = "-",
     beam: BeamOption = None,
     length_penalty: LengthPenaltyOption = None,
+    weights: WeightsOption = None,
     nbest: Annotated[
         int | None,
         typer.Option(
@@ -63,7 +65,7 @@ def translate(
 
         check_target(attention)
     translator = cast("Translator", open_run(run, settings(ctx), verb="translate", others=others))
-    options = given(beam=beam, length_penalty=length_penalty, nbest=nbest)
+    options = given(beam=beam, length_penalty=length_penalty, weights=weights, nbest=nbest)
     answers = (
         pair
         for chunk in chunks(file)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from jaxtyping import Float, Int
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from unrolled.decoding.sampling import Drawing
 
 State = Any
 """A decoder's state: one row a hypothesis. Only the decoder that made it looks inside."""
@@ -22,6 +25,10 @@ class Decoder(Protocol):
     A decoder may also offer ``step_top(state, tokens, k) -> (state, log_probs (rows, k), ids (rows, k))``:
     the k best of :meth:`step` (the whole vocabulary, when that is smaller) in descending order, ties to the
     lower id. It need not compute the rest.
+
+    And ``draw(state, tokens, uniform (steps, rows), drawing) -> (state, log_probs (steps, rows), ids (steps,
+    rows))``: so many times a :meth:`step` and a draw by :class:`unrolled.decoding.Sampling`, each fed to the
+    next. The state is that before the last ids are fed.
     """
 
     def start(self, source: Any) -> State:
@@ -46,6 +53,19 @@ class StepTop(Protocol):
     def step_top(
         self, state: State, tokens: Int[Tensor, " rows"], k: int
     ) -> tuple[State, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]: ...
+
+
+@runtime_checkable
+class StepDraw(Protocol):
+    """The optional fused steps of a :class:`Decoder` that is drawn from."""
+
+    def draw(
+        self,
+        state: State,
+        tokens: Int[Tensor, " rows"],
+        uniform: Float[Tensor, "steps rows"],
+        drawing: Drawing,
+    ) -> tuple[State, Float[Tensor, "steps rows"], Int[Tensor, "steps rows"]]: ...
 
 
 @dataclass(frozen=True)

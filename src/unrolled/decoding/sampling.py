@@ -12,9 +12,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unrolled.decoding.candidates import top
-from unrolled.decoding.protocol import Decoder, Hypothesis, hypothesis
+from unrolled.decoding.protocol import Decoder, Hypothesis, State, StepDraw, hypothesis
 from unrolled.decoding.walk import device_of
 from unrolled.errors import RunError, UserError
+
+_TOGETHER = 16
+"""The most steps made at once: few enough that whoever reads along sees no halt."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,53 @@ class Sampling:
         place = torch.searchsorted(reached, uniform.to(reached)[:, None] * total, right=True)
         place = torch.minimum(place, kept[:, None] - 1)
         return (place if ids is None else ids.gather(1, place))[:, 0]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Some steps of drawing.
+
+    Attributes:
+        forbidden: ids that are never drawn.
+        eos: is not drawn in the first ``spared`` steps.
+        before: how many were made before them.
+    """
+
+    sampling: Sampling
+    forbidden: Int[Tensor, " forbidden"]
+    eos: int | None = None
+    spared: int = 0
+    before: int = 0
+
+    def nothing(self, step: int) -> RunError:
+        """The error that no token has a probability in that step."""
+        return RunError(f"the model gives no token a probability after {self.before + step} tokens")
+
+
+def draw_steps(
+    decoder: Decoder,
+    state: State,
+    tokens: Int[Tensor, " rows"],
+    uniform: Float[Tensor, "steps rows"],
+    drawing: Drawing,
+) -> tuple[State, Float[Tensor, "steps rows"], Int[Tensor, "steps rows"]]:
+    """What ``decoder.draw`` may do at once (:class:`unrolled.decoding.Decoder`), step by step.
+
+    Raises:
+        RunError: the decoder's log-probabilities are not numbers, or all of them −∞.
+    """
+    ids, own = [], []
+    for step, numbers in enumerate(uniform):
+        state, log_probs = decoder.step(state, tokens)
+        allowed = log_probs.index_fill(1, drawing.forbidden, -torch.inf)
+        if drawing.eos is not None and step < drawing.spared:
+            allowed[:, drawing.eos] = -torch.inf
+        if not bool(allowed.max(dim=-1).values.isfinite().all()):
+            raise drawing.nothing(step)
+        tokens = drawing.sampling.draw(allowed, numbers)
+        ids.append(tokens)
+        own.append(log_probs.gather(1, tokens[:, None])[:, 0])
+    return state, torch.stack(own), torch.stack(ids)
 
 
 @dataclass(frozen=True)
@@ -124,26 +174,33 @@ def stream(
     generator = torch.Generator().manual_seed(seed)
     alive = torch.arange(len(tokens))
     count = len(tokens)
-    for length in range(1, max_length + 1):
-        state, log_probs = decoder.step(state, tokens)
-        allowed = log_probs.index_fill(1, forbidden, -torch.inf)
-        if eos is not None and length < min_length:
-            allowed[:, eos] = -torch.inf
-        if not bool(allowed.max(dim=-1).values.isfinite().all()):
-            raise RunError(f"the model gives no token a probability after {length - 1} tokens")
+    made, together = 0, 1
+    while made < max_length:
+        together = min(together, max_length - made)
         # Numbers for the rows that have ended, too: theirs must not pass to the others.
-        uniform = torch.rand(count, generator=generator, dtype=torch.float64)[alive]
-        tokens = sampling.draw(allowed, uniform.to(device))
-        drawn = Drawn([None] * count, [None] * count)
-        own = log_probs.gather(1, tokens[:, None])[:, 0].tolist()
-        for row, token, log_prob in zip(alive.tolist(), tokens.tolist(), own, strict=True):
-            drawn.tokens[row], drawn.log_probs[row] = token, log_prob
-        yield drawn
-        if eos is not None and bool((ended := tokens == eos).any()):
-            going = (~ended).nonzero()[:, 0]
-            if len(going) == 0:
+        uniform = torch.rand(together, count, generator=generator, dtype=torch.float64)[:, alive].to(device)
+        drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made, made)
+        if isinstance(decoder, StepDraw):
+            state, log_probs, ids = decoder.draw(state, tokens, uniform, drawing)
+        else:
+            state, log_probs, ids = draw_steps(decoder, state, tokens, uniform, drawing)
+        going = torch.ones(len(tokens), dtype=torch.bool)
+        for row_ids, row_log_probs in zip(ids.tolist(), log_probs.tolist(), strict=True):
+            drawn = Drawn([None] * count, [None] * count)
+            for place, row in enumerate(alive.tolist()):
+                if going[place]:
+                    drawn.tokens[row], drawn.log_probs[row] = row_ids[place], row_log_probs[place]
+                    going[place] = row_ids[place] != eos
+            yield drawn
+            if not bool(going.any()):
                 return
-            state, tokens, alive = decoder.select(state, going), tokens[going], alive[going.cpu()]
+        made += together
+        tokens = ids[-1]
+        if not bool(going.all()):
+            kept = going.nonzero()[:, 0]
+            state, tokens, alive = decoder.select(state, kept.to(device)), tokens[kept], alive[kept]
+        if isinstance(decoder, StepDraw):
+            together = min(2 * together, _TOGETHER)
 
 
 def sample(

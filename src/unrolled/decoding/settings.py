@@ -13,6 +13,8 @@ from unrolled.decoding.sampling import Sampling
 from unrolled.decoding.trace import BeamTrace
 from unrolled.errors import UserError, nearest
 
+Weights = Literal["float32", "bfloat16", "int8"]
+
 
 class _Settings(BaseModel):
     """Settings of a recipe that an option given later may change."""
@@ -55,7 +57,7 @@ class DecodingSettings(_Settings):
     )
     length_offset: int = Field(default=10, ge=1, description="... and this many tokens more")
     allow_unknown: bool = Field(default=False, description="whether <unk> may be given as an output")
-    weights: Literal["float32", "bfloat16", "int8"] = Field(
+    weights: Weights = Field(
         default="float32",
         description="how the search reads the model's matrices: fewer bits are faster, above all for one"
         " sentence at a time, and change scores a little",
@@ -99,6 +101,12 @@ class GenerationSettings(_Settings):
     top_k: int = Field(default=0, ge=0, description="draw among so many of the likeliest; 0: among all")
     top_p: float = Field(
         default=1.0, gt=0, le=1, description="draw among the fewest likeliest that together have this share"
+    )
+
+    weights: Weights = Field(
+        default="float32",
+        description="how each step reads the model's matrices: fewer bits are faster and change"
+        " probabilities a little",
     )
 
     @property

@@ -1,4 +1,4 @@
-"""One step of a model that writes, in one native call: a :class:`Program` of what is done to its states."""
+"""Steps of a model that writes, in one native call: a :class:`Program` of what is done to its states."""
 
 from __future__ import annotations
 
@@ -51,6 +51,16 @@ _Step = structure(
     k="size",
     log_probs="pointer",
     ids="pointer",
+    steps="size",
+    state="size",
+    uniform="pointer",
+    temperature="double",
+    top_k="size",
+    top_p="double",
+    forbidden="pointer",
+    forbidden_count="size",
+    spared="size",
+    spared_steps="size",
 )
 _KINDS = ("embed", "product", "gru_open", "gru_close", "lstm", "attend", "top")
 _NONLINEARITIES = ("none", "tanh", "relu")
@@ -94,7 +104,7 @@ class _Place(NamedTuple):
 
 
 class Program:
-    """Instructions for one step, over rows of float32 states of the given widths.
+    """Instructions for a step, over rows of float32 states of the given widths.
 
     Buffers are numbers: :meth:`given` and :meth:`made` are the state before and after, :meth:`scratch` room
     of its own, :meth:`part` some columns of another. The last instruction must be :meth:`top`.
@@ -221,8 +231,78 @@ class Program:
         rows, k = len(tokens), min(k, self.vocabulary)
         given = [part.contiguous() for part in state]
         made = tuple(torch.empty_like(part) for part in given)
-        room = given[0].new_empty(rows * self.width)
         log_probs, ids = given[0].new_empty(rows, k), tokens.new_empty(rows, k, dtype=torch.int64)
+        attended: dict[str, Any] = {}
+        if keys is not None:
+            keys, values, lengths = _memory(keys, values, lengths)
+            sentence = torch.arange(rows) if sentence is None else sentence.contiguous()
+            attended = {"source": keys.shape[1], "size": keys.shape[2], "features": values.shape[2]}
+            attended |= {
+                "sentence": pointer(sentence),
+                "lengths": pointer(lengths),
+                "keys": pointer(keys),
+                "values": pointer(values),
+            }
+        self._launch(given, made, tokens, log_probs, ids, k=k, **attended)
+        return made, log_probs, ids
+
+    def draw(
+        self,
+        state: Sequence[Tensor],
+        tokens: Tensor,
+        uniform: Tensor,
+        *,
+        temperature: float,
+        top_k: int,
+        top_p: float,
+        forbidden: Tensor,
+        spared: int | None,
+        spared_steps: int,
+    ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+        """Feed ``tokens (rows,)``, draw a word each by ``uniform (steps, rows)``, feed those, and so on.
+
+        Args:
+            forbidden: ids that are never drawn.
+            spared: an id that is not drawn in the first ``spared_steps`` either.
+
+        Returns:
+            The state before the last words drawn are fed; log-probabilities and ids, ``(steps, rows)``. An id
+            is −1 where nothing had a probability, and so are all that come after.
+        """
+        given = [part.clone(memory_format=torch.contiguous_format) for part in state]
+        uniform, forbidden = uniform.double().contiguous(), forbidden.contiguous()
+        ids = torch.full(uniform.shape, -1)
+        log_probs = given[0].new_zeros(uniform.shape)
+        self._launch(
+            given,
+            [torch.empty_like(part) for part in given],
+            tokens,
+            log_probs,
+            ids,
+            steps=len(uniform),
+            state=len(given),
+            uniform=uniform.data_ptr(),
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            forbidden=forbidden.data_ptr(),
+            forbidden_count=forbidden.numel(),
+            spared=-1 if spared is None else spared,
+            spared_steps=0 if spared is None else spared_steps,
+        )
+        return tuple(given), log_probs, ids
+
+    def _launch(
+        self,
+        given: Sequence[Tensor],
+        made: Sequence[Tensor],
+        tokens: Tensor,
+        log_probs: Tensor,
+        ids: Tensor,
+        **how: Any,
+    ) -> None:
+        rows = len(tokens)
+        room = given[0].new_empty(rows * self.width)
         homes = {
             "given": [part.data_ptr() for part in given],
             "made": [part.data_ptr() for part in made],
@@ -232,9 +312,6 @@ class Program:
             start = room.data_ptr() + 4 * rows * begin if home == "scratch" else homes[home][begin]
             addresses.append(start + 4 * column)
             strides.append(width)
-        if keys is not None:
-            keys, values, lengths = _memory(keys, values, lengths)
-            sentence = torch.arange(rows) if sentence is None else sentence.contiguous()
         tokens = tokens.contiguous()
         if rows and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.words:
             raise IndexError(f"tokens must lie in 0 to {self.words - 1}")
@@ -247,20 +324,12 @@ class Program:
                 buffers=ctypes.addressof(buffers := (ctypes.c_void_p * len(addresses))(*addresses)),
                 strides=ctypes.addressof(widths := (ctypes.c_int64 * len(strides))(*strides)),
                 tokens=tokens.data_ptr(),
-                sentence=pointer(sentence),
-                lengths=pointer(lengths),
-                keys=pointer(keys),
-                values=pointer(values),
-                source=0 if keys is None else keys.shape[1],
-                size=0 if keys is None else keys.shape[2],
-                features=0 if values is None else values.shape[2],
-                k=k,
                 log_probs=log_probs.data_ptr(),
                 ids=ids.data_ptr(),
+                **how,
             )
         )
         del buffers, widths
-        return made, log_probs, ids
 
 
 def _memory(keys: Tensor, values: Tensor | None, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ from unrolled.models.encoder_decoder import EncoderDecoder, ReaderWriter
 from unrolled.models.ensemble import Ensemble, EnsembleState, average
 from unrolled.models.language_model import LanguageModel, LanguageState
 from unrolled.models.language_settings import LanguageModelSettings
-from unrolled.models.program import Packed
+from unrolled.models.program import Packed, Packings
 from unrolled.models.reader_settings import ClassifierSettings, TaggerSettings
 from unrolled.models.readout import Readout
 from unrolled.models.settings import CaptionerSettings, DecoderSettings, EncoderDecoderSettings, TableSettings
@@ -35,6 +35,7 @@ __all__ = [
     "LanguageModelSettings",
     "LanguageState",
     "Packed",
+    "Packings",
     "ReaderWriter",
     "Readout",
     "Run",

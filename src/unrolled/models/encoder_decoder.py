@@ -6,9 +6,11 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
+from unrolled.kernels.step import Program
 from unrolled.models.decoder import Decoder, DecoderState, Forced
 from unrolled.models.encoder import Encoded, Encoder
 from unrolled.models.make import make_embedding
+from unrolled.models.program import compile_step
 from unrolled.models.settings import DecoderSettings, EncoderDecoderSettings
 from unrolled.nn.embedding import tie
 
@@ -65,6 +67,10 @@ class ReaderWriter(nn.Module):
         self, state: DecoderState, tokens: Int[Tensor, " rows"], k: int
     ) -> tuple[DecoderState, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
         return self.decoder.step_top(state, tokens, k)
+
+    def program(self, weights: str = "float32") -> Program | None:
+        """The native step of the decoder (:func:`unrolled.models.program.compile_step`)."""
+        return compile_step(self.decoder, weights)
 
     def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
         return self.decoder.select(state, rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -10,8 +10,11 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from unrolled.decoding.sampling import Drawing, draw_steps
+from unrolled.kernels.step import Program
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.make import make_embedding, make_layers
+from unrolled.models.program import compile_language_step
 from unrolled.models.segments import Segments
 from unrolled.nn.adaptive import make_projection
 from unrolled.nn.cells import State
@@ -34,9 +37,10 @@ class Read(NamedTuple):
 
 @dataclass(frozen=True)
 class LanguageState:
-    """The state of each row, every quantity ``(layers, rows, …)``."""
+    """The state of each row, every quantity ``(layers, rows, …)``; and the native step if there is one."""
 
     parts: State
+    program: Program | None = None
 
     @property
     def rows(self) -> int:
@@ -161,14 +165,49 @@ class LanguageModel(nn.Module):
         like = self.embedding.weight
         cells = [cell.initial_state(source.shape[1], like=like) for cell in self.layers.cells]  # type: ignore[operator]
         state: State = tuple(torch.stack(parts) for parts in zip(*cells, strict=True))
-        return LanguageState(self.read(source, state).state if len(source) else state)
+        return LanguageState(self.read(source, state).state if len(source) else state, self.program())
+
+    def program(self, weights: str = "float32") -> Program | None:
+        """The native step (:func:`unrolled.models.program.compile_language_step`)."""
+        return compile_language_step(self, weights)
 
     def step(
         self, state: LanguageState, tokens: Int[Tensor, " rows"]
     ) -> tuple[LanguageState, Float[Tensor, "rows vocabulary"]]:
         """Feed each row its last token; the log-probabilities of the next."""
         read = self.read(tokens[None], state.parts)
-        return LanguageState(read.state), self.projection.log_probs(read.features[0])
+        return replace(state, parts=read.state), self.projection.log_probs(read.features[0])
+
+    def draw(
+        self,
+        state: LanguageState,
+        tokens: Int[Tensor, " rows"],
+        uniform: Float[Tensor, "steps rows"],
+        drawing: Drawing,
+    ) -> tuple[LanguageState, Float[Tensor, "steps rows"], Int[Tensor, "steps rows"]]:
+        """Steps and draws, in one native call where that can be.
+
+        Raises:
+            RunError: nothing has a probability.
+        """
+        if state.program is None:
+            return draw_steps(self, state, tokens, uniform, drawing)
+        sampling, kinds = drawing.sampling, len(state.parts)
+        after, log_probs, ids = state.program.draw(
+            [part[layer] for layer in range(len(state.parts[0])) for part in state.parts],
+            tokens,
+            uniform,
+            temperature=sampling.temperature,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            forbidden=drawing.forbidden,
+            spared=drawing.eos,
+            spared_steps=drawing.spared,
+        )
+        if bool((ids < 0).any()):
+            raise drawing.nothing(int((ids < 0).any(dim=1).nonzero()[0]))
+        parts = tuple(torch.stack(after[kind::kinds]) for kind in range(kinds))
+        return replace(state, parts=parts), log_probs, ids
 
     def select(self, state: LanguageState, rows: Int[Tensor, " n"]) -> LanguageState:
-        return LanguageState(tuple(part[:, rows] for part in state.parts))
+        return replace(state, parts=tuple(part[:, rows] for part in state.parts))

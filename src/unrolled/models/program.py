@@ -1,4 +1,4 @@
-"""A decoder's step as a program for the native kernels, where its parts are those that they know."""
+"""A step of a model that writes, as a program for the native kernels, where they know its parts."""
 
 from __future__ import annotations
 
@@ -7,19 +7,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unrolled.errors import UserError
 from unrolled.kernels.step import Matrix, Program
 from unrolled.models.readout import Readout
 from unrolled.nn import native
+from unrolled.nn.adaptive import Projection
 from unrolled.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
 from unrolled.nn.attentive import Attentional, Bahdanau, Luong, Stacked, state_sizes
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
 from unrolled.nn.embedding import Embedding
 
 if TYPE_CHECKING:
-    from unrolled.models.decoder import Decoder, DecoderState
+    from unrolled.models.decoder import Decoder
+    from unrolled.models.language_model import LanguageModel
 
 _CELLS = (RNN, GRU, LSTM)
 _SCORES = (AdditiveAttention, GeneralAttention, DotAttention)
@@ -37,18 +39,37 @@ def compile_step(decoder: Decoder, weights: str = "float32") -> Program | None:
     owner = decoder.attentional or decoder.cell
     attention = owner.attention if isinstance(owner, Bahdanau | Luong | Attentional) else None
     if (
-        torch.is_grad_enabled()
-        or decoder.training
-        or any(type(cell) not in _CELLS for cell in cells)
+        not _known(decoder, decoder.embedding, cells)
         or (type(decoder.cell) not in (Bahdanau, Luong) and decoder.cell is not inner)
         or (attention is not None and type(attention) not in _SCORES)
-        or type(decoder.embedding) is not Embedding
         or type(decoder.readout) is not Readout
-        or decoder.embedding.weight.dtype != torch.float32
-        or not native.applies(*decoder.parameters())
     ):
         return None
-    return _Compiler(decoder, cells, attention, weights).program
+    return _DecoderCompiler(decoder, cells, attention, weights).program
+
+
+def compile_language_step(model: LanguageModel, weights: str = "float32") -> Program | None:
+    """The same of ``model.step``; the program's state is that of one layer after the other."""
+    cells: list[Any] = list(model.layers.cells)
+    if (
+        not _known(model, model.embedding, cells)
+        or model.layers.layer_norm
+        or type(model.projection) is not Projection
+        or model.reset_at is not None
+    ):
+        return None
+    return _LanguageCompiler(model, cells, weights).program
+
+
+def _known(model: nn.Module, embedding: nn.Module, cells: Sequence[Cell]) -> bool:
+    return (
+        not torch.is_grad_enabled()
+        and not model.training
+        and all(type(cell) in _CELLS for cell in cells)
+        and type(embedding) is Embedding
+        and embedding.weight.dtype == torch.float32
+        and native.applies(*model.parameters())
+    )
 
 
 class Packed:
@@ -64,28 +85,122 @@ class Packed:
 
     def __init__(self, model: Any, weights: str) -> None:
         with torch.no_grad():
-            program = compile_step(model.decoder, weights) if hasattr(model, "decoder") else None
+            program = model.program(weights) if hasattr(model, "program") else None
         if program is None:
             raise UserError(
                 f"weights={weights!r}: only the native kernels read such weights, on a CPU, of one model with"
                 ' built-in cells; choose "float32"'
             )
         self.program = program
-        self.step, self.step_top, self.select = model.step, model.step_top, model.select
         self._start = model.start
+        for name in ("step", "step_top", "draw", "select"):
+            if hasattr(model, name):
+                setattr(self, name, getattr(model, name))
 
-    def start(self, source: Any) -> DecoderState:
-        state: DecoderState = self._start(source)
-        return replace(state, program=self.program)
+    def start(self, source: Any) -> Any:
+        return replace(self._start(source), program=self.program)
+
+
+class Packings:
+    """A model by how its matrices are read: itself as float32, else :class:`Packed`, once each."""
+
+    def __init__(self, model: Any) -> None:
+        self._made = {"float32": model}
+
+    def __getitem__(self, weights: str) -> Any:
+        if weights not in self._made:
+            self._made[weights] = Packed(self._made["float32"], weights)
+        return self._made[weights]
 
 
 class _Compiler:
+    """The parts that every model is made of."""
+
+    def __init__(self, state: Sequence[int], weights: str) -> None:
+        self.weights = weights
+        self.program = Program(state)
+
+    def products(
+        self,
+        inputs: Sequence[int],
+        weight: Tensor,
+        out: int,
+        *,
+        bias: Tensor | None = None,
+        accumulate: bool = False,
+        nonlinearity: str = "none",
+    ) -> None:
+        """``out = f(W[inputs] + bias)``."""
+        matrix, column = Matrix.of(weight, self.weights), 0
+        for i, each in enumerate(inputs):
+            width = self.program.places[each].width
+            self.program.product(
+                each,
+                matrix.part(columns=slice(column, column + width)),
+                out,
+                bias=bias if i == 0 else None,
+                accumulate=accumulate or i > 0,
+                nonlinearity=nonlinearity if i == len(inputs) - 1 else "none",
+            )
+            column += width
+
+    def cells(self, cells: Sequence[Any], inputs: Sequence[int], first: int | None = None) -> None:
+        """Cells upon one another; ``first`` holds the product of the lowest one's input, if there is one."""
+        entry = 0
+        for cell in cells:
+            z = self.place(cell, entry) if first is None else first
+            if first is None:
+                self.products(inputs, cell.input_weight, z, bias=cell.bias)
+            self.cell(cell, z, entry)
+            first = None
+            inputs = [self.program.made(entry)]
+            entry += len(state_sizes(cell))
+
+    def place(self, cell: Any, entry: int) -> int:
+        """Where the product of a cell's input goes, with its bias."""
+        return (
+            self.program.made(entry)
+            if type(cell) is RNN
+            else self.program.scratch(len(cell.gates) * cell.hidden_size)
+        )
+
+    def cell(self, cell: Any, z: int, entry: int) -> None:
+        """A cell's step; ``z`` is the product of its input (:meth:`place`)."""
+        program, size = self.program, cell.hidden_size
+        before, after = program.given(entry), program.made(entry)
+        if type(cell) is RNN:
+            self.products(
+                [before], cell.recurrent_weight, after, accumulate=True, nonlinearity=cell.nonlinearity
+            )
+            return
+        if type(cell) is LSTM:
+            self.products([before], cell.recurrent_weight, z, accumulate=True)
+            form = f"{cell.peepholes} {cell.output_nonlinearity}"
+            program.lstm(z, program.given(entry + 1), after, program.made(entry + 1), form, cell.peephole)
+            return
+        if cell.reset == "none":
+            self.products([before], cell.recurrent_weight, z, accumulate=True)
+            program.gru_close(z, before, after, cell.reset)
+            return
+        recurrent, split = Matrix.of(cell.recurrent_weight, self.weights), 2 * size
+        inner = program.scratch(size)
+        program.product(before, recurrent.part(slice(split)), z, accumulate=True)
+        candidate = recurrent.part(slice(split, None))
+        if cell.reset == "after":
+            program.product(before, candidate, inner, bias=cell.recurrent_bias)
+            program.gru_close(z, before, after, cell.reset, inner)
+        else:
+            program.gru_open(z, before, inner)
+            program.product(inner, candidate, program.part(z, split), accumulate=True)
+            program.gru_close(z, before, after, cell.reset)
+
+
+class _DecoderCompiler(_Compiler):
     def __init__(
         self, decoder: Decoder, cells: Sequence[Cell], attention: Attention | None, weights: str
     ) -> None:
-        self.weights = weights
-        self.program = program = Program(state_sizes(decoder.cell))
-        self.attention = attention
+        super().__init__(state_sizes(decoder.cell), weights)
+        program, self.attention = self.program, attention
         table = decoder.embedding
         word = program.scratch(table.features)
         program.embed(table.weight, table.padding, word)
@@ -118,30 +233,6 @@ class _Compiler:
         projection = readout.projection
         program.top(output[0], Matrix.of(projection.weight, weights), projection.bias)
 
-    def products(
-        self,
-        inputs: Sequence[int],
-        weight: Tensor,
-        out: int,
-        *,
-        bias: Tensor | None = None,
-        accumulate: bool = False,
-        nonlinearity: str = "none",
-    ) -> None:
-        """``out = f(W[inputs] + bias)``."""
-        matrix, column = Matrix.of(weight, self.weights), 0
-        for i, each in enumerate(inputs):
-            width = self.program.places[each].width
-            self.program.product(
-                each,
-                matrix.part(columns=slice(column, column + width)),
-                out,
-                bias=bias if i == 0 else None,
-                accumulate=accumulate or i > 0,
-                nonlinearity=nonlinearity if i == len(inputs) - 1 else "none",
-            )
-            column += width
-
     def attend(self, query: int, context: int) -> None:
         energy_weight = None
         if isinstance(self.attention, AdditiveAttention):
@@ -150,41 +241,30 @@ class _Compiler:
             query, energy_weight = asked, self.attention.energy_weight
         self.program.attend(query, context, energy_weight)
 
-    def cells(self, cells: Sequence[Any], inputs: list[int]) -> None:
-        entry = 0
-        for cell in cells:
-            self.cell(cell, inputs, entry)
-            inputs = [self.program.made(entry)]
-            entry += len(state_sizes(cell))
 
-    def cell(self, cell: Any, inputs: Sequence[int], entry: int) -> None:
-        program, size = self.program, cell.hidden_size
-        before, after = program.given(entry), program.made(entry)
-        if type(cell) is RNN:
-            self.products(inputs, cell.input_weight, after, bias=cell.bias)
-            self.products(
-                [before], cell.recurrent_weight, after, accumulate=True, nonlinearity=cell.nonlinearity
-            )
-            return
-        z = program.scratch(len(cell.gates) * size)
-        self.products(inputs, cell.input_weight, z, bias=cell.bias)
-        if type(cell) is LSTM:
-            self.products([before], cell.recurrent_weight, z, accumulate=True)
-            form = f"{cell.peepholes} {cell.output_nonlinearity}"
-            program.lstm(z, program.given(entry + 1), after, program.made(entry + 1), form, cell.peephole)
-            return
-        if cell.reset == "none":
-            self.products([before], cell.recurrent_weight, z, accumulate=True)
-            program.gru_close(z, before, after, cell.reset)
-            return
-        recurrent, split = Matrix.of(cell.recurrent_weight, self.weights), 2 * size
-        inner = program.scratch(size)
-        program.product(before, recurrent.part(slice(split)), z, accumulate=True)
-        candidate = recurrent.part(slice(split, None))
-        if cell.reset == "after":
-            program.product(before, candidate, inner, bias=cell.recurrent_bias)
-            program.gru_close(z, before, after, cell.reset, inner)
+_FOLDED = 1 << 20
+"""The most numbers of a table of the first cell's input products: it is to stay in a processor's cache."""
+
+
+class _LanguageCompiler(_Compiler):
+    def __init__(self, model: LanguageModel, cells: Sequence[Any], weights: str) -> None:
+        super().__init__([size for cell in cells for size in state_sizes(cell)], weights)
+        program, table, first = self.program, model.embedding, cells[0]
+        if len(table.weight) * len(first.input_weight) <= _FOLDED:
+            # What the first cell makes of a word, once for all: half of the weights that a step reads.
+            vectors = table(torch.arange(len(table.weight)))
+            product = self.place(first, 0)
+            program.embed(torch.addmm(first.bias, vectors, first.input_weight.t()), None, product)
+            self.cells(cells, [], product)
         else:
-            program.gru_open(z, before, inner)
-            program.product(inner, candidate, program.part(z, split), accumulate=True)
-            program.gru_close(z, before, after, cell.reset)
+            word = program.scratch(table.features)
+            program.embed(table.weight, table.padding, word)
+            self.cells(cells, [word])
+        output = program.made(-len(state_sizes(cells[-1])))
+        if model.bottleneck is not None:
+            features = program.scratch(model.bottleneck.out_features)
+            self.products([output], model.bottleneck.weight, features, bias=model.bottleneck.bias)
+            output = features
+        projection = model.projection
+        assert isinstance(projection, Projection)
+        program.top(output, Matrix.of(projection.weight, weights), projection.bias)

@@ -6,6 +6,7 @@ import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -112,7 +113,7 @@ class LanguagePredictor(inside.Readable):
                 show(piece)
 
         for step in decoding.stream(
-            self.model,
+            self._packings[settings.weights],
             context[:-1],
             samples=samples,
             sampling=settings.sampling,
@@ -133,6 +134,10 @@ class LanguagePredictor(inside.Readable):
             Generated("".join(parts), prompt, sum(log_prob), tokenizer.tokens(tokens), log_prob, seed)
             for parts, tokens, log_prob in zip(pieces, drawn, log_probs, strict=True)
         ]
+
+    @cached_property
+    def _packings(self) -> models.Packings:
+        return models.Packings(self.model)
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Generated]:
         """Go on from each line; options are those of :meth:`generate`."""

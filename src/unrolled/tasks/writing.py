@@ -172,17 +172,9 @@ class Writer(inside.Searching, Generic[S, W]):
                 scored[row] = ScoredPair(targets[row], each.score, each.log_prob, tokens, found, unknown)
         return [scored[row] for row in range(len(sources))]
 
-    def _reading(self, weights: str) -> Any:
-        """The model whose matrices a search reads as ``weights``, packed once."""
-        if weights == "float32":
-            return self.model
-        if weights not in self._packed:
-            self._packed[weights] = models.Packed(self.model, weights)
-        return self._packed[weights]
-
     @cached_property
-    def _packed(self) -> dict[str, models.Packed]:
-        return {}
+    def _packings(self) -> models.Packings:
+        return models.Packings(self.model)
 
     def _search(
         self,
@@ -194,7 +186,7 @@ class Writer(inside.Searching, Generic[S, W]):
         banned = [target.pad, target.bos, *([] if settings.allow_unknown else [target.unk])]
         source, lengths = self.task.pad(sources)
         return decoding.search(
-            self._reading(settings.weights),
+            self._packings[settings.weights],
             (source.to(self.device), lengths.to(self.device)),
             settings,
             source_lengths=[len(each) for each in sources],
