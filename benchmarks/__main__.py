@@ -20,6 +20,7 @@ SUBJECTS = {
     "translating": "Translating",
     "characters": "One stream of characters",
     "word_model": "A word language model's step",
+    "embeddings": "Word vectors",
     "bleu": "BLEU",
 }
 """Module → title, in the report's order. A module has ``run(options) -> Report``."""

@@ -1,28 +1,39 @@
-"""Skip-gram beside gensim on the same text with the same settings: words a second, and what was learnt.
+"""Word vectors beside gensim's on the same text with the same settings: speed, what was learnt, memory.
 
 Both read one file of tokenized sentences and learn from it by turns. A speed is words of the vocabulary in
 the text × epochs over the seconds of learning alone (vocabularies are made beforehand); a ratio is the median
-of the rounds' ratios. Quality is the mean over seeds, with each side's spread (largest − smallest).
-
-    python -m benchmarks.embeddings TEXT [--pairs wordsim353.tsv] [--analogies questions-words.txt]
+of the rounds' ratios. Quality is the mean over seeds, with each side's spread (largest − smallest). Memory is
+anonymous memory above that of a process that has trained on a few words, so that everything is imported.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import re
 import statistics
+import subprocess
+import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from unrolled.embeddings import Vectors
+from benchmarks.memory import Peak
+from benchmarks.options import Options, data
+from benchmarks.report import Goal, Report
+from unrolled.embeddings import METHODS, Vectors
 
 SETTINGS = {"dimensions": 100, "window": 5, "negatives": 5, "min_count": 5, "subsample": 1e-3, "rate": 0.025}
+
+
+SKIP_GRAM = {name: SETTINGS[name] for name in ("dimensions", "window", "negatives", "subsample")}
+GLOVE = {"method": "glove", "dimensions": SETTINGS["dimensions"], "window": 10}
+GLOVE_EPOCHS = 25
 
 
 @dataclass
@@ -32,6 +43,30 @@ class Row:
     name: str
     speeds: list[float] = field(default_factory=list)
     scores: dict[str, list[float]] = field(default_factory=dict)
+
+    def ratio(self, other: Row) -> float:
+        """Of the speeds, the median over rounds."""
+        return statistics.median(a / b for a, b in zip(self.speeds, other.speeds, strict=True))
+
+    def spread(self, test: str) -> float:
+        return max(self.scores[test]) - min(self.scores[test])
+
+    def cells(self, text: str, theirs: Row | None) -> list[str]:
+        scores = [
+            f"{statistics.mean(self.scores[test]):.1f} (spread {self.spread(test):.1f})"
+            if test in self.scores
+            else ""
+            for test in ("word pairs", "analogies")
+        ]
+        return [
+            f"{self.name}, {text}",
+            *(
+                [f"{statistics.median(self.speeds):,.0f}", f"{self.ratio(theirs):.2f}"]
+                if theirs
+                else ["", ""]
+            ),
+            *scores,
+        ]
 
 
 @dataclass(frozen=True)
@@ -50,9 +85,40 @@ class Tests:
         return found
 
 
-def rows(
-    text: Path, tests: Tests, *, epochs: int = 5, threads: int = 2, seeds: Sequence[int] = (1, 2, 3)
-) -> list[Row]:
+def run(options: Options) -> Report:
+    import torch
+
+    threads, words = torch.get_num_threads(), data("word-eval")
+    seeds = range(1, options.rounds + 1)
+    tests = Tests(words / "wordsim353.tsv", words / "questions-words.txt")
+    wikitext = data("wikitext-2") / "train.txt"
+    found, goals = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        reviews = _reviews(data("imdb") / "aclImdb.tar.gz", Path(folder) / "imdb.txt")
+        for name, text, asked, epochs in (("WikiText-2", wikitext, tests, 5), ("IMDb", reviews, Tests(), 1)):
+            ours, theirs = compare(text, asked, epochs=epochs, threads=threads, seeds=seeds)
+            found += [row.cells(name, theirs) for row in (ours, theirs)]
+            goals.append(Goal(f"skip-gram, {name}", "× gensim's words/s", ours.ratio(theirs), 2.5))
+            for test, values in ours.scores.items():
+                least = statistics.mean(theirs.scores[test]) - theirs.spread(test)
+                goals.append(Goal(f"skip-gram, {test}", "mean of seeds", statistics.mean(values), least))
+    glove = Row("unrolled, GloVe")
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            speed, vectors = _unrolled(wikitext, Path(folder), GLOVE, GLOVE_EPOCHS, threads, seed)
+        _keep(glove, speed, tests.ask(vectors))
+    found.append(glove.cells(f"WikiText-2, {GLOVE_EPOCHS} epochs", None))
+    for method in METHODS:
+        used = memory(wikitext, method, threads)
+        parts = (f"{key} {value:.0f} MB" for key, value in used.items())
+        found.append([f"{method}, WikiText-2, memory", "", "", *parts])
+        rest = used["peak"] - used["matrices"]
+        goals.append(Goal(f"{method}, memory", "MB beyond the two matrices", rest, 100, at_most=True))
+    notes = ["quality: the bound is gensim's mean less its spread from seed to seed"]
+    return Report(goals, ["contender", "words/s", "× gensim", "word pairs", "analogies"], found, notes)
+
+
+def compare(text: Path, tests: Tests, *, epochs: int, threads: int, seeds: Sequence[int]) -> tuple[Row, Row]:
     """Ours and gensim's, a round a seed, by turns."""
     from gensim.models import Word2Vec
     from gensim.models.word2vec import LineSentence
@@ -60,7 +126,7 @@ def rows(
     ours, theirs = Row("unrolled"), Row("gensim")
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            speed, vectors = _unrolled(text, Path(folder), epochs, threads, seed)
+            speed, vectors = _unrolled(text, Path(folder), SKIP_GRAM, epochs, threads, seed)
         _keep(ours, speed, tests.ask(vectors))
 
         model = Word2Vec(
@@ -82,20 +148,26 @@ def rows(
         model.train(sentences, total_examples=model.corpus_count, epochs=epochs)
         passed = time.perf_counter() - begin
         _keep(theirs, words * epochs / passed, tests.ask(Vectors(model.wv.index_to_key, model.wv.vectors)))
-    return [ours, theirs]
+    return ours, theirs
 
 
-def _unrolled(text: Path, folder: Path, epochs: int, threads: int, seed: int) -> tuple[float, Vectors]:
+def _unrolled(
+    text: Path, folder: Path, model: dict[str, Any], epochs: int, threads: int, seed: int
+) -> tuple[float, Vectors]:
+    """Words a second and the vectors; of GloVe pairs that meet, a second."""
     import unrolled
+    from unrolled.runs import Recipe
 
-    recipe = folder / "recipe.toml"
-    recipe.write_text(
-        f'task = "embed"\n[data]\ntrain = {json.dumps(str(text.resolve()))}\n'
-        f"[text]\nmin_count = {SETTINGS['min_count']}\n"
-        f"[model]\ndimensions = {SETTINGS['dimensions']}\nwindow = {SETTINGS['window']}\n"
-        f"negatives = {SETTINGS['negatives']}\nsubsample = {SETTINGS['subsample']}\n"
-        f"[training]\nepochs = {epochs}\nlearning_rate = {SETTINGS['rate']}\n"
-        "log_every = 10\ntensorboard = false\n"
+    training = {"epochs": epochs, "log_every": 10, "tensorboard": False}
+    recipe = Recipe.check(
+        {
+            "task": "embed",
+            "data": {"train": str(text.resolve())},
+            "text": {"min_count": SETTINGS["min_count"]},
+            "model": model,
+            "training": training,
+        },
+        folder / "recipe.toml",
     )
     predictor = unrolled.train(recipe, folder / "run", threads=threads, seed=seed, progress=False)
     lines = map(json.loads, (folder / "run" / "log.jsonl").read_text().splitlines())
@@ -110,35 +182,51 @@ def _keep(row: Row, speed: float, scores: dict[str, float]) -> None:
         row.scores.setdefault(name, []).append(value)
 
 
-def table(found: Sequence[Row]) -> str:
-    """Markdown; the ratio is to the last row's contender."""
-    names = list(found[0].scores)
-    lines = [
-        f"| skip-gram | words/s | × {found[-1].name} | {' | '.join(names)} |",
-        "| --- " * (3 + len(names)) + "|",
-    ]
-    for row in found:
-        ratio = statistics.median(
-            one / other for one, other in zip(row.speeds, found[-1].speeds, strict=True)
-        )
-        scores = [
-            f"{statistics.mean(values):.1f} (spread {max(values) - min(values):.1f})"
-            for values in row.scores.values()
-        ]
-        speed = statistics.median(row.speeds)
-        lines.append(f"| {row.name} | {speed:,.0f} | {ratio:.2f} | {' | '.join(scores)} |")
-    return "\n".join(lines)
+def _reviews(archive: Path, text: Path) -> Path:
+    """The training reviews, a review a line, lower-cased words and marks apart."""
+    with tarfile.open(archive) as files, text.open("w", encoding="utf-8") as lines:
+        for file in files:
+            if re.fullmatch(r"aclImdb/train/(neg|pos)/.*txt", file.name) and (
+                content := files.extractfile(file)
+            ):
+                words = re.findall(r"\w+|[^\w\s]", content.read().decode().replace("<br />", " ").lower())
+                lines.write(" ".join(words) + "\n")
+    return text
+
+
+def memory(text: Path, method: str, threads: int) -> dict[str, float]:
+    """Megabytes: the most anonymous memory of a process that learns from the text; and the matrices."""
+    command = [sys.executable, "-m", "benchmarks.embeddings", str(text), method, str(threads)]
+    return json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    )
+
+
+def _memory(text: Path, method: str, threads: int) -> dict[str, float]:
+    from unrolled.runs import Recipe
+    from unrolled.training import train
+
+    def learn(text: Path, folder: Path, min_count: int) -> Any:
+        sections = {
+            "data": {"train": str(text)},
+            "text": {"min_count": min_count},
+            "model": {"method": method},
+        }
+        training = {"epochs": 1, "tensorboard": False}
+        recipe = Recipe.check({"task": "embed", **sections, "training": training}, folder / "recipe.toml")
+        return train(recipe, folder, threads=threads, progress=False)
+
+    with tempfile.TemporaryDirectory() as folder:
+        few = Path(folder) / "few.txt"
+        few.write_text("to be or not to be\n" * 9, encoding="utf-8")
+        learn(few, Path(folder) / "few", 1)
+        before = Peak.now()
+        with Peak() as peak:
+            predictor = learn(text.resolve(), Path(folder) / "run", 5)
+        tensors = dict(predictor.models[0].named_parameters())
+        matrices = sum(tensors[name].nbytes for name in ("input", "output"))
+    return {"peak": (peak.bytes - before) / 1e6, "matrices": matrices / 1e6}
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("text", type=Path)
-    parser.add_argument("--pairs", type=Path)
-    parser.add_argument("--analogies", type=Path)
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    options = parser.parse_args()
-    tests = Tests(options.pairs, options.analogies)
-    found = rows(options.text, tests, epochs=options.epochs, threads=options.threads, seeds=options.seeds)
-    print(table(found))
+    print(json.dumps(_memory(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))

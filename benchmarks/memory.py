@@ -66,11 +66,16 @@ class Peak:
         self._done.set()
         self._thread.join()
 
+    @staticmethod
+    def now() -> int:
+        """``RssAnon`` of this process, in bytes."""
+        status = Path("/proc/self/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
+        return int(line.split()[1]) * 1024
+
     def _watch(self) -> None:
         while True:
-            status = Path("/proc/self/status").read_text()
-            line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
-            self.bytes = max(self.bytes, int(line.split()[1]) * 1024)
+            self.bytes = max(self.bytes, self.now())
             if self._done.wait(0.05):
                 return
 

@@ -1,13 +1,15 @@
 """A contender in another process and environment, with which the runner talks in lines of JSON.
 
 The runner says ``{"do": "prepare", …}`` and gets an object back, then ``{"do": "turn", "least": seconds}``
-and gets ``{"seconds": …}``; ``{"error": …}`` answers what cannot be done. Between turns the process waits.
+and gets ``{"seconds": …}``; ``{"error": …}`` answers what cannot be done. Between turns the process is
+stopped: some libraries' threads go on spinning, and would share a processor with whoever is measured.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,6 +59,7 @@ class Peer:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        self._process.send_signal(signal.SIGCONT)
         try:
             self._process.stdin.write(json.dumps(message) + "\n")
             self._process.stdin.flush()
@@ -65,6 +68,7 @@ class Peer:
         for line in self._process.stdout:
             if line.startswith("{"):  # a library may print lines of its own
                 answer = json.loads(line)
+                self._process.send_signal(signal.SIGSTOP)
                 if "error" in answer:
                     raise PeerError(answer["error"])
                 return answer

@@ -179,7 +179,7 @@ class Backward : Look<T> {
 
     // From the contexts' gradient to the memory's and to the state that asked.
     void look_back(Worker<T>& worker, int64_t t, int64_t rows, const void* grads) const {
-        T* sums = static_cast<T*>(a.grad_energy_weight) + worker.thread() * A;
+        T* sums = a.additive ? static_cast<T*>(a.grad_energy_weight) + worker.thread() * A : nullptr;
         worker.each_row(rows, [&](int64_t row) {
             const int64_t positions = this->positions(row);
             const T *grad_context = at(grads, t, row, joined), *keys = this->of_sentence(a.keys, row, A);

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from benchmarks.embeddings import METHODS, Row, memory
+from benchmarks.memory import write
+
+
+def test_a_row_is_the_median_of_its_rounds() -> None:
+    ours = Row("unrolled", [20.0, 30.0, 90.0], {"analogies": [5.0, 7.0, 6.0]})
+    theirs = Row("gensim", [10.0, 10.0, 10.0])
+    assert ours.cells("text", theirs) == ["unrolled, text", "30", "3.00", "", "6.0 (spread 2.0)"]
+    assert ours.cells("text", None)[1:3] == ["", ""]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's count of a process's pages")
+@pytest.mark.parametrize("method", METHODS)
+def test_beside_its_matrices_a_training_holds_under_100_megabytes(tmp_path: Path, method: str) -> None:
+    write(tmp_path / "text.txt", 20_000_000)
+    used = memory(tmp_path / "text.txt", method, 1)
+    assert 0 < used["matrices"] < used["peak"] < used["matrices"] + 100
