@@ -3,30 +3,38 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unrolled.models import Classifier, ClassifierSettings
+from unrolled.models import Classifier, ClassifierSettings, Sentences
 
-IDS, LENGTHS = torch.tensor([[5, 6], [7, 3], [3, 0]]), torch.tensor([3, 2])
+# Two texts over the distinct words 1 to 4, of which the last ends them: "1 3 4" and "2 4".
+TEXTS = Sentences(
+    forms=torch.tensor([[1, 2], [3, 4], [4, 0]]),
+    lengths=torch.tensor([3, 2]),
+    words=torch.tensor([0, 5, 6, 1, 3]),
+    characters=torch.tensor([[0, 4, 5, 6, 0], [0, 5, 0, 7, 0]]),
+    character_lengths=torch.tensor([0, 2, 1, 2, 0]),
+)
 LABELS = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
 
 
 def make(several: bool = False, **settings: object) -> Classifier:
     torch.manual_seed(1)
     chosen = ClassifierSettings(embedding_size=6, hidden_size=5, **settings)  # type: ignore[arg-type]
-    return Classifier(chosen, 10, 3, several=several).double().eval()
+    return Classifier(chosen, 10, 9, 3, several=several).double().eval()
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("bidirectional", [True, False])
-def test_a_text_is_judged_by_itself(pooling: str, bidirectional: bool) -> None:
-    model = make(pooling=pooling, bidirectional=bidirectional, layers=2)
-    together = model(IDS, LENGTHS)
-    alone = model(IDS[:2, 1:], LENGTHS[1:])
+@pytest.mark.parametrize("characters", ["none", "convolution"])
+def test_a_text_is_judged_by_itself(pooling: str, bidirectional: bool, characters: str) -> None:
+    model = make(pooling=pooling, bidirectional=bidirectional, characters=characters, layers=2)
+    together = model(TEXTS)
+    alone = model(TEXTS._replace(forms=TEXTS.forms[:2, 1:], lengths=TEXTS.lengths[1:]))
     assert torch.allclose(together[1], alone[0])
 
 
 def test_the_loss_is_the_negative_log_probability() -> None:
     model = make()
-    logits = model(IDS, LENGTHS)
+    logits = model(TEXTS)
     probabilities = model.probabilities(logits)
     assert torch.allclose(probabilities.sum(-1), torch.ones(2).double())
     wanted = -(probabilities[0, 1].log() + probabilities[1, 0].log())
@@ -38,7 +46,7 @@ def test_the_loss_is_the_negative_log_probability() -> None:
 
 def test_several_labels_are_judged_each_by_itself() -> None:
     model = make(several=True)
-    logits = model(IDS, LENGTHS)
+    logits = model(TEXTS)
     p = model.probabilities(logits)
     both = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]).double()
     wanted = -(both * p.log() + (1 - both) * (1 - p).log()).sum()
@@ -47,7 +55,7 @@ def test_several_labels_are_judged_each_by_itself() -> None:
 
 def test_label_smoothing_counts_in_training_alone() -> None:
     model = make(label_smoothing=0.3)
-    logits = model(IDS, LENGTHS)
+    logits = model(TEXTS)
     plain = model.loss(logits, LABELS.double())
     smoothed = model.train().loss(logits, LABELS.double())
     target = 0.7 * LABELS.double() + 0.1

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
-from unrolled.models.reader import Reader
+from unrolled.models import Sentences
+from unrolled.models.reader import Reader, Speller
 from unrolled.models.reader_settings import ReaderSettings
 
 
@@ -21,3 +23,26 @@ def test_what_stands_beside_a_word_is_read_with_it() -> None:
 def test_a_frozen_table_is_not_trained() -> None:
     settings = ReaderSettings(embedding_size=4, hidden_size=3, embeddings="f.vec", frozen_embeddings=True)
     assert not Reader(settings, 9).embedding.weight.requires_grad
+
+
+@pytest.mark.parametrize("characters", ["recurrent", "convolution"])
+def test_words_with_one_id_differ_by_their_characters(characters: str) -> None:
+    settings = ReaderSettings(embedding_size=4, hidden_size=3, characters=characters, character_size=6)  # type: ignore[arg-type]
+    torch.manual_seed(1)
+    speller = Speller(settings, 9, 8).eval()
+    assert speller.reader.layers.cells[0].input_size == 4 + 6
+    unknown = Sentences(
+        forms=torch.tensor([[1, 2]]),
+        lengths=torch.tensor([1, 1]),
+        words=torch.tensor([0, 1, 1]),
+        characters=torch.tensor([[0, 4, 5], [0, 6, 6]]),
+        character_lengths=torch.tensor([0, 2, 2]),
+    )
+    states = speller.states(unknown)
+    assert not torch.allclose(states[:, 0], states[:, 1])
+    same = speller.states(unknown._replace(characters=torch.tensor([[0, 4, 4], [0, 6, 6]])))
+    assert torch.allclose(same[:, 0], same[:, 1])
+    plain = Speller(ReaderSettings(embedding_size=4, hidden_size=3), 9, 0).eval()
+    states = plain.states(unknown)
+    assert plain.spelling is None
+    assert torch.equal(states[:, 0], states[:, 1])

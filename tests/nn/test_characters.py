@@ -30,3 +30,12 @@ def test_convolution_takes_the_greatest_of_each_feature() -> None:
     windows = [vectors[t : t + 3].t() for t in range(3)]
     wanted = [(spell.windows.weight * window).sum((1, 2)) + spell.windows.bias for window in windows]
     assert torch.allclose(spell(word, torch.tensor([3]))[0], torch.stack(wanted).max(0).values)
+
+
+@pytest.mark.parametrize("kind", ["recurrent", "convolution"])
+def test_words_without_any_character_give_zeros(kind: str) -> None:
+    spell = CharacterEmbedding(kind, 9, 3, 4)  # type: ignore[arg-type]
+    assert (
+        spell(torch.zeros(0, 2, dtype=torch.long), torch.zeros(2, dtype=torch.long)).tolist()
+        == [[0.0] * 4] * 2
+    )

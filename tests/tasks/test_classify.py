@@ -77,18 +77,69 @@ def test_it_resumes_exactly(recipe: Path, resumes_exactly: Callable[[Path], None
     resumes_exactly(recipe)
 
 
+SPELLED = [
+    "model.characters=convolution",
+    "model.character_size=8",
+    "text.lowercase=true",
+    "text.min_count=9",
+]
+
+
+def test_an_unknown_word_is_known_by_its_characters(recipe: Path, tmp_path: Path) -> None:
+    # Hardly a word comes twice, so that what tells them apart, a capital, is in their characters alone.
+    capital = [f"yes {first.upper()}{rest}" for first in "pqrst" for rest in ("ome", "il", "at")]
+    small = [f"no {first}{rest}" for first in "pqrst" for rest in ("ome", "il", "at")]
+    (tmp_path / "train.txt").write_text("\n".join(capital + small) + "\n")
+    overrides = [*SPELLED, "text.min_count=2", "training.updates=80"]
+    trained = train(recipe, tmp_path / "run", overrides=overrides, threads=1, progress=False)
+    assert isinstance(trained, LabelPredictor)
+    assert [each.text for each in trained.classify(["Rook", "rook", "S t", "tomato"])] == [
+        "yes",
+        "no",
+        "yes",
+        "no",
+    ]
+    assert len(trained.classify([""])) == 1
+    again = load(tmp_path / "run")
+    assert isinstance(again, LabelPredictor)
+    assert again.classify(["Rook"])[0].probabilities == trained.classify(["Rook"])[0].probabilities
+
+
+def test_spelled_words_reach_the_model_as_they_stand(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("with A x\nwithout a\nwith X\nwith x x x\n")
+    task, _ = prepare(recipe, tmp_path / "run", *SPELLED, "text.min_count=2", "text.characters.min_count=1")
+    assert task.characters is not None
+    seen = set()
+    for batch in task.plan(1, 0):
+        of = batch.sentences
+        for row, length in enumerate(of.lengths.tolist()):
+            forms = of.forms[:length, row]
+            spelled = [task.characters.decode(of.characters[:, form]) for form in forms]
+            assert spelled[-1] == "", "the end of a text"
+            assert of.words[forms].tolist() == [*task.tokenizer.encode(" ".join(spelled)), task.tokenizer.eos]
+            seen.add(tuple(spelled[:-1]))
+    assert seen == {("A", "x"), ("a",), ("X",), ("x", "x", "x")}
+    reading = LabelPredictor(task, [task.build().eval()]).read(["A b"])
+    assert reading.tokens["reader"] == [["A", "b", "</s>"]]
+    with pytest.raises(UserError, match=r'model\.characters = "convolution" spells words: set text\.kind'):
+        prepare(recipe, tmp_path / "bpe", *SPELLED, "text.kind=bpe")
+
+
 def test_a_plan_holds_every_text_once_with_its_label(recipe: Path, tmp_path: Path) -> None:
     task, told = prepare(recipe, tmp_path / "run")
     assert told[-1] == "train: 45 with, 39 without"
     seen = []
     for batch in task.plan(1, 0):
-        for ids, length, label in zip(batch.ids.t(), batch.lengths, batch.labels, strict=True):
+        sentences = batch.sentences
+        for ids, length, label in zip(sentences.ids.t(), sentences.lengths, batch.labels, strict=True):
             assert ids[length - 1] == task.tokenizer.eos
             seen.append(
                 f"{task.labels.names[int(label.argmax())]} {task.tokenizer.decode(ids[: length - 1])}"
             )
     assert sorted(seen) == sorted(LINES)
     assert sum(batch.count for batch in task.plan(1, 0)) == len(LINES)
+    losses = [task.loss(task.build(), batch) for batch in task.plan(1, 0)]
+    assert sum(loss.tokens or 0 for loss in losses) == sum(len(text.split()) + 1 for text in TEXTS)
     (tmp_path / "train.txt").unlink()
     again, _ = prepare(recipe, tmp_path / "run")
     assert [batch.count for batch in again.plan(1, 0)] == [batch.count for batch in task.plan(1, 0)]
@@ -97,7 +148,7 @@ def test_a_plan_holds_every_text_once_with_its_label(recipe: Path, tmp_path: Pat
 @pytest.mark.parametrize(("keep", "wanted"), [("head", "a b"), ("tail", "b c")])
 def test_long_training_texts_are_cut(recipe: Path, tmp_path: Path, keep: str, wanted: str) -> None:
     task, _ = prepare(recipe, tmp_path / "run", "data.max_length=2", f"data.keep={keep}")
-    texts, _ = task._train
+    texts = task._train[0]
     assert task.tokenizer.decode(texts[TEXTS.index("a b c")]) == wanted
 
 
@@ -120,10 +171,10 @@ def test_class_weights_move_the_answers(recipe: Path, tmp_path: Path) -> None:
     torch.manual_seed(1)
     model: Any = task.build()
     batch = task.plan(1, 0)[0]
-    logits = model(batch.ids, batch.lengths)
+    logits = model(batch.sentences)
     weights = torch.tensor([5.0, 1.0])
     model.eval()
-    logits = model(batch.ids, batch.lengths)
+    logits = model(batch.sentences)
     each = -(batch.labels * logits.log_softmax(-1)).sum(-1) * (batch.labels @ weights)
     assert torch.allclose(task.loss(model, batch).total, each.sum())
 

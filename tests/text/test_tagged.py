@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from unrolled.errors import UserError
-from unrolled.text import Forms, TaggedCorpus, TaggedData, Tokenizer, TokenizerSettings, columns
+from unrolled.text import TaggedCorpus, TaggedData, columns
 
 
 def test_columns_and_conllu_by_the_ending(tmp_path: Path) -> None:
@@ -27,14 +27,6 @@ def test_a_sentence_is_in_one_part_alone(tmp_path: Path) -> None:
     train, dev = ({example.words for example in corpus.read(part)} for part in ("train", "dev"))  # type: ignore[arg-type]
     assert len(train | dev) == 3
     assert not train & dev
-
-
-def test_every_form_has_one_id_however_it_is_spelled() -> None:
-    words = Tokenizer.train(["one two"], TokenizerSettings(kind="symbol", lowercase=True))
-    characters = Tokenizer.train(["one two"], TokenizerSettings(kind="character"))
-    forms = Forms.of(["Two", "1 000", "", "one"], words, characters)
-    assert forms.words.tolist() == [words.id("two"), words.unk, words.unk, words.id("one")]
-    assert [len(each) for each in forms.characters] == [3, 5, 0, 3]
 
 
 def test_sentences_to_tag_need_no_tag() -> None:

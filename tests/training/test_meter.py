@@ -8,7 +8,9 @@ from unrolled.training.optimizer import Clipping
 
 
 def add(meter: Meter, update: int, count: int, loss: float, norm: float, clipped: bool = False) -> None:
-    meter.add(update, count, torch.tensor(loss), Clipping(torch.tensor(norm), torch.tensor(clipped)))
+    meter.add(
+        update, count, 3 * count, torch.tensor(loss), Clipping(torch.tensor(norm), torch.tensor(clipped))
+    )
 
 
 def test_a_line_sums_up_the_updates_since_the_last() -> None:
@@ -63,6 +65,6 @@ def test_paused_time_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] += 2
     with meter.paused():
         now[0] += 50
-    assert meter.rate == pytest.approx(20.0)
+    assert meter.rate == pytest.approx(60.0), "tokens, of which there are three a prediction"
     meter.figures()
     assert meter.seconds_per_update == pytest.approx(2.0)

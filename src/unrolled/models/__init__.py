@@ -10,10 +10,11 @@ from unrolled.models.ensemble import Ensemble, EnsembleState, average
 from unrolled.models.language_model import LanguageModel, LanguageState
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.program import Packed, Packings
+from unrolled.models.reader import Sentences
 from unrolled.models.reader_settings import ClassifierSettings, TaggerSettings
 from unrolled.models.readout import Readout
 from unrolled.models.settings import CaptionerSettings, DecoderSettings, EncoderDecoderSettings, TableSettings
-from unrolled.models.tagger import Sentences, Tagger, tag
+from unrolled.models.tagger import Tagger, tag
 
 __all__ = [
     "Bridge",

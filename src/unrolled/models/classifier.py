@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled.models.reader import Reader
+from unrolled.models.reader import Sentences, Speller
 from unrolled.models.reader_settings import ClassifierSettings
 from unrolled.nn.pooling import Pooling
 
 
-class Classifier(nn.Module):
-    """A reader, its states pooled, and a linear readout.
+class Classifier(Speller):
+    """A reader of words, with or without their characters, its states pooled, and a linear readout.
 
     Labels stand as a 0/1 matrix. One a text: P = softmax(z/T). Several: P = σ(z/T), each by itself. The
     temperature T is 1 until :meth:`calibrate`.
 
     Args:
-        vocabulary: words there are.
-        labels: how many there are.
+        vocabulary, characters, labels: how many there are.
         several: whether a text may have several, or none.
     """
 
@@ -30,25 +29,23 @@ class Classifier(nn.Module):
         self,
         settings: ClassifierSettings,
         vocabulary: int,
+        characters: int,
         labels: int,
         *,
         several: bool = False,
         padding: int = 0,
     ) -> None:
-        super().__init__()
+        super().__init__(settings, vocabulary, characters, padding=padding)
         self.several = several
         self.label_smoothing = settings.label_smoothing
-        self.reader = Reader(settings, vocabulary, padding=padding)
         self.pooling = Pooling(settings.pooling, self.reader.features, self.reader.layers.directions)
         self.dropout = nn.Dropout(settings.readout_dropout)
         self.readout = nn.Linear(self.reader.features, labels)
         self.register_buffer("temperature", torch.ones(()))
 
-    def forward(
-        self, ids: Int[Tensor, "time batch"], lengths: Int[Tensor, " batch"]
-    ) -> Float[Tensor, "batch labels"]:
+    def forward(self, sentences: Sentences) -> Float[Tensor, "batch labels"]:
         """The logits z."""
-        return self.readout(self.dropout(self.pooling(self.reader(ids, lengths), lengths)))
+        return self.readout(self.dropout(self.pooling(self.states(sentences), sentences.lengths)))
 
     def loss(
         self,

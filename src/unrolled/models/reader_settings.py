@@ -18,6 +18,18 @@ class ReaderSettings(LayersSettings):
     readout_dropout: float = Field(
         0.0, ge=0, lt=1, description="share dropped of what the labels are read from"
     )
+    characters: Literal[CharacterKind, "none"] = Field(
+        "none",
+        description="a word's characters, beside its own vector: recurrent (both directions), convolution, or"
+        " none",
+    )
+    character_embedding_size: int = Field(25, ge=1, description="features of a character's vector")
+    character_size: int = Field(
+        50, ge=2, multiple_of=2, description="features that a word has from its characters"
+    )
+    character_dropout: float = Field(
+        0.0, ge=0, lt=1, description="share of a character vector's features dropped"
+    )
 
 
 class ClassifierSettings(ReaderSettings):
@@ -37,16 +49,7 @@ class TaggerSettings(ReaderSettings):
     """A reader that tags every word it reads."""
 
     characters: Literal[CharacterKind, "none"] = Field(
-        "convolution",
-        description="a word's characters, beside its own vector: recurrent (both directions), convolution, or"
-        " none",
-    )
-    character_embedding_size: int = Field(25, ge=1, description="features of a character's vector")
-    character_size: int = Field(
-        50, ge=2, multiple_of=2, description="features that a word has from its characters"
-    )
-    character_dropout: float = Field(
-        0.0, ge=0, lt=1, description="share of a character vector's features dropped"
+        "convolution", description=ReaderSettings.model_fields["characters"].description
     )
     output: Literal["crf", "softmax"] = Field(
         "crf",

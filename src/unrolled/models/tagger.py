@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from unrolled.models.reader import Reader
+from unrolled.models.reader import Sentences, Speller
 from unrolled.models.reader_settings import TaggerSettings
-from unrolled.nn.characters import CharacterEmbedding
 from unrolled.nn.crf import CRF, Allowed, Chain, viterbi
 
 
-class Sentences(NamedTuple):
-    """A batch of sentences; what is true of a word wherever it stands is there once.
-
-    Attributes:
-        forms: ``(time, batch)``: which of the distinct words below stands there.
-        lengths: ``(batch,)``, at least 1.
-        words: ``(forms,)``: the id of each distinct word; form 0 is padding.
-        characters: ``(characters, forms)``: the ids of its characters.
-        character_lengths: ``(forms,)``.
-    """
-
-    forms: Int[Tensor, "time batch"]
-    lengths: Int[Tensor, " batch"]
-    words: Int[Tensor, " forms"]
-    characters: Int[Tensor, "characters forms"]
-    character_lengths: Int[Tensor, " forms"]
-
-
-class Tagger(nn.Module):
+class Tagger(Speller):
     """A reader of words and of the characters in them, and a chain of tags (Lample et al. 2016).
 
     Args:
@@ -53,19 +32,7 @@ class Tagger(nn.Module):
         *,
         padding: int = 0,
     ) -> None:
-        super().__init__()
-        self.spelling: CharacterEmbedding | None = None
-        if settings.characters != "none":
-            self.spelling = CharacterEmbedding(
-                settings.characters,
-                characters,
-                settings.character_embedding_size,
-                settings.character_size,
-                dropout=settings.character_dropout,
-                padding=padding,
-            )
-        beside = 0 if self.spelling is None else self.spelling.features
-        self.reader = Reader(settings, vocabulary, beside=beside, padding=padding)
+        super().__init__(settings, vocabulary, characters, padding=padding)
         self.dropout = nn.Dropout(settings.readout_dropout)
         self.readout = nn.Linear(self.reader.features, tags)
         self.crf = CRF(tags, allowed)
@@ -76,12 +43,7 @@ class Tagger(nn.Module):
 
     def forward(self, sentences: Sentences) -> Float[Tensor, "time batch tags"]:
         """The emissions."""
-        beside = None
-        if self.spelling is not None:
-            spelled = self.spelling(sentences.characters, sentences.character_lengths)
-            beside = F.dropout(spelled, self.reader.embedding.dropout, self.training)[sentences.forms]
-        states = self.reader(sentences.words[sentences.forms], sentences.lengths, beside)
-        return self.readout(self.dropout(states))
+        return self.readout(self.dropout(self.states(sentences)))
 
     def log_probs(
         self,

@@ -54,6 +54,8 @@ class CharacterEmbedding(nn.Module):
         self, characters: Int[Tensor, "characters words"], lengths: Int[Tensor, " words"]
     ) -> Float[Tensor, "words features"]:
         """``lengths``: the characters of each word; a word without any gives zeros."""
+        if not len(characters):
+            return self.embedding.weight.new_zeros(len(lengths), self.features)
         spelled = self.embedding(characters)
         if self.layers is not None:
             return self.pooling(self.layers(spelled, lengths=lengths).output, lengths)

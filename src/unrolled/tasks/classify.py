@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -27,26 +27,25 @@ class ClassifySections(base.Sections):
     """What a classifier's recipe says."""
 
     data: text.LabelledData
-    text: text.TokenizerSettings
+    text: text.SpelledText
     model: models.ClassifierSettings
     training: LabelBatchSettings
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Texts as time-major ids, each ending in eos, and which labels they have."""
+    """Texts, each ending in eos, and which labels they have."""
 
-    ids: Int[Tensor, "time batch"]
-    lengths: Int[Tensor, " batch"]
+    sentences: models.Sentences
     labels: Float[Tensor, "batch labels"]
 
     @property
     def count(self) -> int:
         """Texts."""
-        return len(self.lengths)
+        return len(self.labels)
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(*(value.to(device) for value in vars(self).values()))
+        return Batch(self.sentences.on(device), self.labels.to(device))
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,13 @@ class LabelPredictor(inside.Readable):
     @torch.no_grad()
     def logits(self, lines: Sequence[str]) -> list[Float[Tensor, "texts labels"]]:
         """What each model says of each text."""
-        ids = self.task.tokenizer.encode_many(lines)
+        numbered, forms = self.task.look_up(lines)
         found = [torch.empty(len(lines), len(self.task.labels)) for _ in self.models]
         # An empty text is its eos alone, and goes along.
-        for group in rows.alike([np.append(each, self.task.tokenizer.eos) for each in ids]):
-            padded = self.task.pad([ids[row] for row in group])
+        for group in rows.alike([np.append(each, forms.end) for each in numbered]):
+            batch = self.task.sentences([numbered[row] for row in group], forms).on(self.device)
             for into, model in zip(found, self.models, strict=True):
-                device = next(model.parameters()).device
-                into[group] = model(*(part.to(device) for part in padded)).float().cpu()
+                into[group] = model(batch).float().cpu()
         return found
 
     def probabilities(self, lines: Sequence[str]) -> Float[Tensor, "texts labels"]:
@@ -110,14 +108,15 @@ class LabelPredictor(inside.Readable):
         data = task.sections.data
         labels = [each.split(data.separator) if data.several and each else [each] for each in given]
         ids = [task.labels.encode(filter(None, each)) for each in labels]
-        batch = task.batch(task.tokenizer.encode_many(texts), ids).to(self.device)
+        batch = task.batch(*task.look_up(texts), ids).to(self.device)
         end = task.tokenizer.tokens([task.tokenizer.eos])
-        read = [[*task.tokenizer.pieces(line), *end] for line in texts]
+        read = [[*task.pieces(line), *end] for line in texts]
+        lengths = batch.sentences.lengths
 
         def run() -> models.Forced:
-            found = model.log_probs(model(batch.ids, batch.lengths), batch.labels.to(model.readout.weight))
+            found = model.log_probs(model(batch.sentences), batch.labels.to(model.readout.weight))
             # The label is of the whole text: it stands at its last position.
-            last = torch.arange(len(batch.ids), device=self.device)[:, None] == batch.lengths - 1
+            last = torch.arange(int(lengths.max()), device=self.device)[:, None] == lengths - 1
             return models.Forced(found * last, None)
 
         return inside.Reading(
@@ -156,10 +155,15 @@ class Classify(base.Task):
     sections: ClassifySections
 
     def __init__(
-        self, sections: ClassifySections, folder: Path, tokenizer: text.Tokenizer, labels: text.Vocabulary
+        self,
+        sections: ClassifySections,
+        folder: Path,
+        tokenizer: text.Tokenizer,
+        characters: text.Tokenizer | None,
+        labels: text.Vocabulary,
     ) -> None:
         super().__init__(sections, folder)
-        self.tokenizer, self.labels = tokenizer, labels
+        self.tokenizer, self.characters, self.labels = tokenizer, characters, labels
         calibration = () if sections.data.several else ("calibration_error",)
         self.score_names = ("accuracy", "macro_f1", *calibration)
 
@@ -175,12 +179,18 @@ class Classify(base.Task):
         corpus = text.LabelledCorpus(sections.data)
         if sections.training.calibrate and "dev" not in corpus.parts():
             raise UserError("training.calibrate needs a dev part: give data.dev or data.dev_size")
+        spelled_out = sections.model.characters != "none"
+        if spelled_out and sections.text.kind != "word":
+            raise UserError(
+                f'model.characters = "{sections.model.characters}" spells words: set text.kind = "word", or'
+                ' model.characters = "none"'
+            )
         cache.mkdir(parents=True, exist_ok=True)
         for part in corpus.parts():
             if part != "train":
                 text.write_part(cache / f"{part}.jsonl", corpus.read(part))
-        words, names = _files(folder)
-        if not (words.exists() and names.exists()):
+        words, characters, names = _files(folder)
+        if not (words.exists() and names.exists() and (characters.exists() or not spelled_out)):
             progress("learning the vocabulary", 0.0)
             labels: set[str] = set()
 
@@ -190,6 +200,10 @@ class Classify(base.Task):
                     yield example.text
 
             text.Tokenizer.train(lines(), sections.text).save(words)
+            if spelled_out:
+                letters = (word for each in corpus.read("train") for word in each.text.split())
+                made = text.Tokenizer.train(letters, sections.text.characters.tokenizer("character"))
+                made.save(characters)
             _vocabulary(labels, sections.data).save(names)
         task = cls.open(sections, folder)
         counts = task._encode(corpus, lambda count: progress(f"turning texts into ids: {count:,}", 0.0))
@@ -207,16 +221,18 @@ class Classify(base.Task):
         """Write the training texts as ids; how many of them have each label."""
         data, cache, done = self.sections.data, self.folder / "cache", 0
         kept = slice(None, data.max_length) if data.keep == "head" else slice(-data.max_length, None)
+        numbers = text.Numbers()
         with (
-            text.StoreWriter(cache / "train.text", self.tokenizer.size) as texts,
+            text.StoreWriter(cache / "train.text") as texts,
             text.StoreWriter(cache / "train.labels", len(self.labels)) as labels,
         ):
             for chunk in rows.chunks(corpus.read("train")):
-                ids = self.tokenizer.encode_many([example.text for example in chunk])
-                texts.add([each[kept] for each in ids])
+                numbered = self._number([example.text for example in chunk], numbers)
+                texts.add([each[kept] for each in numbered])
                 labels.add([self.labels.encode(each.labels, at(each.path, each.line)) for each in chunk])
                 done += len(chunk)
                 progress(done)
+        self._forms(numbers).write(cache)
         return self._counts
 
     def _unseen(self, part: str) -> Iterator[str]:
@@ -232,12 +248,23 @@ class Classify(base.Task):
 
     @classmethod
     def open(cls, sections: ClassifySections, folder: Path) -> Classify:
-        words, names = _files(folder)
-        return cls(sections, folder, text.Tokenizer.load(words), text.Vocabulary.load(names))
+        words, characters, names = _files(folder)
+        spelled_out = sections.model.characters != "none"
+        return cls(
+            sections,
+            folder,
+            text.Tokenizer.load(words),
+            text.Tokenizer.load(characters) if spelled_out else None,
+            text.Vocabulary.load(names),
+        )
 
     def build(self) -> nn.Module:
         return models.Classifier(
-            self.sections.model, self.tokenizer.size, len(self.labels), several=self.sections.data.several
+            self.sections.model,
+            self.tokenizer.size,
+            0 if self.characters is None else self.characters.size,
+            len(self.labels),
+            several=self.sections.data.several,
         )
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
@@ -247,9 +274,10 @@ class Classify(base.Task):
     # Training.
 
     @cached_property
-    def _train(self) -> tuple[text.IdStore, text.IdStore]:
+    def _train(self) -> tuple[text.IdStore, text.IdStore, text.Forms]:
         cache = self.folder / "cache"
-        return text.IdStore.open(cache / "train.text"), text.IdStore.open(cache / "train.labels")
+        texts, labels = (text.IdStore.open(cache / f"train.{part}") for part in ("text", "labels"))
+        return texts, labels, text.Forms.open(cache)
 
     @property
     def _counts(self) -> NDArray[np.int64]:
@@ -264,19 +292,43 @@ class Classify(base.Task):
         return self._weights(self._counts)
 
     def plan(self, seed: int, epoch: int) -> Sequence[Batch]:
-        texts, labels = self._train
+        texts, labels, forms = self._train
         tokens = self.sections.training.batch_tokens
         planned = text.plan(texts.lengths + 1, tokens=tokens, seed=seed, epoch=epoch)
-        return rows.Plan(planned, lambda each: self.batch(texts.rows(each), labels.rows(each)))
+        return rows.Plan(planned, lambda each: self.batch(texts.rows(each), forms, labels.rows(each)))
 
-    def pad(self, texts: Sequence[NDArray[np.integer]]) -> tuple[Tensor, Tensor]:
-        """Ids and lengths, each text ending in eos."""
-        padded = text.pad(texts, self.tokenizer.pad, end=self.tokenizer.eos)
-        return torch.from_numpy(padded.ids), torch.from_numpy(padded.lengths)
+    def pieces(self, line: str) -> list[str]:
+        """The tokens of a text; words that are to be spelled as they stand there."""
+        return self.tokenizer.pieces(line) if self.characters is None else line.split()
 
-    def batch(self, texts: Sequence[NDArray[np.integer]], labels: Sequence[NDArray[np.integer]]) -> Batch:
-        """Rows of ids as a batch."""
-        return Batch(*self.pad(texts), self._indicators(labels))
+    def look_up(self, lines: Sequence[str]) -> tuple[list[text.Ids], text.Forms]:
+        """Texts as numbers of their distinct tokens, and these."""
+        numbers = text.Numbers()
+        return self._number(lines, numbers), self._forms(numbers)
+
+    def _number(self, lines: Sequence[str], numbers: text.Numbers) -> list[text.Ids]:
+        """The number of each token: of a word to be spelled the next free one, else its id."""
+        if self.characters is None:
+            return self.tokenizer.encode_many(lines)
+        return [numbers.of(self.pieces(line)) for line in lines]
+
+    def _forms(self, numbers: text.Numbers) -> text.Forms:
+        if self.characters is None:
+            return text.Forms.whole(self.tokenizer)
+        return text.Forms.spelled(numbers, self.tokenizer, self.characters)
+
+    def sentences(self, texts: Sequence[NDArray[np.integer]], forms: text.Forms) -> models.Sentences:
+        """Rows of tokens' numbers as a reader takes them, each text ending in eos."""
+        return rows.sentences([np.append(each, forms.end) for each in texts], forms, self.tokenizer.pad)
+
+    def batch(
+        self,
+        texts: Sequence[NDArray[np.integer]],
+        forms: text.Forms,
+        labels: Sequence[NDArray[np.integer]],
+    ) -> Batch:
+        """Rows of tokens' numbers as a batch."""
+        return Batch(self.sentences(texts, forms), self._indicators(labels))
 
     def _indicators(self, labels: Sequence[NDArray[np.integer]]) -> Float[Tensor, "texts labels"]:
         there = torch.zeros(len(labels), len(self.labels))
@@ -286,10 +338,10 @@ class Classify(base.Task):
 
     def loss(self, model: nn.Module, batch: Batch, carried: base.Carried = None) -> base.Loss:
         made = cast("models.Classifier", model)
-        logits = made(batch.ids, batch.lengths)
+        logits = made(batch.sentences)
         weights = self._class_weights
         total = made.loss(logits, batch.labels.to(logits), None if weights is None else weights.to(logits))
-        return base.Loss(total, batch.count)
+        return base.Loss(total, batch.count, tokens=int(batch.sentences.lengths.sum()))
 
     def finish(self, model: nn.Module) -> bool:
         if not self.sections.training.calibrate:
@@ -346,8 +398,12 @@ class Classify(base.Task):
         return look_labels.classify(paths)
 
 
-def _files(folder: Path) -> tuple[Path, Path]:
-    return folder / "tokenizer.text.json", folder / "tokenizer.labels.json"
+def _files(folder: Path) -> tuple[Path, Path, Path]:
+    return (
+        folder / "tokenizer.text.json",
+        folder / "tokenizer.characters.json",
+        folder / "tokenizer.labels.json",
+    )
 
 
 def _vocabulary(found: set[str], data: text.LabelledData) -> text.Vocabulary:

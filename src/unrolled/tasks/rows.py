@@ -6,6 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Generic, TypeVar
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from unrolled import models, text
+
 B = TypeVar("B")
 T = TypeVar("T")
 
@@ -44,3 +50,14 @@ def alike(*sides: Sequence[Sized]) -> Iterator[list[int]]:
     )
     for start in range(0, len(order), ROWS):
         yield order[start : start + ROWS]
+
+
+def sentences(numbered: Sequence[NDArray[np.integer]], forms: text.Forms, padding: int) -> models.Sentences:
+    """Rows of words' numbers as a batch that has each distinct word once; ``padding``: its id."""
+    distinct, places = np.unique(np.concatenate(numbered), return_inverse=True)
+    borders = np.cumsum([len(row) for row in numbered])[:-1]
+    # Place 0 is that of padding.
+    padded = text.pad(np.split(places + 1, borders), 0)
+    spelled = text.pad([[], *(forms.characters[each] for each in distinct.tolist())], padding)
+    words = np.append(padding, forms.words[distinct]).astype(np.int64)
+    return models.Sentences(*map(torch.from_numpy, (*padded, words, *spelled)))

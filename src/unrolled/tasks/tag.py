@@ -53,7 +53,7 @@ class Batch:
         return int(self.sentences.lengths.sum())
 
     def to(self, device: torch.device | str) -> Batch:
-        return Batch(models.Sentences(*(part.to(device) for part in self.sentences)), self.tags.to(device))
+        return Batch(self.sentences.on(device), self.tags.to(device))
 
 
 @dataclass(frozen=True)
@@ -93,17 +93,13 @@ class TagPredictor(inside.Readable):
     def tag(self, sentences: Sequence[Sequence[str]]) -> list[Tagged]:
         """The tags of each sentence's words, in the scheme of the training data."""
         tags = self.task.tags
-        forms, spelled = self.task.look_up(sentences)
+        numbered, forms = self.task.look_up(sentences)
         answers = [Tagged("", [], []) for _ in sentences]
-        for group in rows.alike(forms):
-            batch = self.task.sentences([forms[row] for row in group], spelled)
-            device = next(self.models[0].parameters()).device
-            found = models.tag(
-                cast("list[models.Tagger]", self.models),
-                models.Sentences(*(part.to(device) for part in batch)),
-            ).cpu()
+        for group in rows.alike(numbered):
+            batch = rows.sentences([numbered[row] for row in group], forms, self.task.words.pad)
+            found = models.tag(cast("list[models.Tagger]", self.models), batch.on(self.device)).cpu()
             for column, row in enumerate(group):
-                names = tags.decode(found[: len(forms[row]), column])
+                names = tags.decode(found[: len(numbered[row]), column])
                 answers[row] = self._tagged(list(sentences[row]), names)
         return answers
 
@@ -130,8 +126,7 @@ class TagPredictor(inside.Readable):
         for number, (words, own) in enumerate(zip(sentences, tags, strict=True), 1):
             if len(words) != len(own):
                 raise UserError(f"text {number} has {len(words)} words but {len(own)} tags: one each")
-        forms, spelled = task.look_up(sentences)
-        inputs = models.Sentences(*(part.to(self.device) for part in task.sentences(forms, spelled)))
+        inputs = rows.sentences(*task.look_up(sentences), task.words.pad).on(self.device)
         ids = [task.tags.encode(task.inside(own)) for own in tags]
         expected = torch.from_numpy(text.pad(ids, 0).ids).to(self.device)
         return inside.Reading(
@@ -190,7 +185,7 @@ class Tag(base.Task):
         corpus = text.TaggedCorpus(sections.data)
         scheme = _scheme(sections)
         cache.mkdir(parents=True, exist_ok=True)
-        forms: dict[str, int] = {}
+        forms = text.Numbers()
         tags: set[str] = set()
         for part in corpus.parts():
             # Once through, so that a broken sequence of tags in dev or test is told before any training.
@@ -198,8 +193,7 @@ class Tag(base.Task):
                 _check(sentence, scheme)
                 if part == "train":
                     tags.update(sentence.tags)
-                    for word in sentence.words:
-                        forms.setdefault(word, len(forms))
+                    forms.of(sentence.words)
         for part in corpus.parts():
             if part != "train":
                 text.write_part(cache / f"{part}.jsonl", corpus.read(part))
@@ -208,8 +202,8 @@ class Tag(base.Task):
             progress("learning the vocabularies", 0.0)
             lines = (" ".join("_".join(word.split()) for word in each.words) for each in corpus.read("train"))
             text.Tokenizer.train(lines, sections.text.words.tokenizer("symbol")).save(words)
-            spelled = (word for each in corpus.read("train") for word in each.words)
-            text.Tokenizer.train(spelled, sections.text.characters.tokenizer("character")).save(characters)
+            letters = (word for each in corpus.read("train") for word in each.words)
+            text.Tokenizer.train(letters, sections.text.characters.tokenizer("character")).save(characters)
             _vocabulary(tags, scheme).save(names)
         task = cls.open(sections, folder)
         kept, left_out = task._encode(corpus, forms)
@@ -223,12 +217,10 @@ class Tag(base.Task):
         done.write_text(json.dumps({"kept": kept, "left_out": left_out}), encoding="utf-8")
         return task
 
-    def _encode(self, corpus: text.TaggedCorpus, forms: dict[str, int]) -> tuple[int, int]:
+    def _encode(self, corpus: text.TaggedCorpus, forms: text.Numbers) -> tuple[int, int]:
         """Write the training sentences as numbers of words and ids of tags; how many are kept, left out."""
         cache, kept, left_out = self.folder / "cache", 0, 0
-        found = text.Forms.of(list(forms), self.words, self.characters)
-        text.IdStore.write(cache / "words", [found.words], self.words.size)
-        text.IdStore.write(cache / "characters", found.characters, self.characters.size)
+        text.Forms.spelled(forms, self.words, self.characters).write(cache)
         with (
             text.StoreWriter(cache / "train.forms", len(forms)) as sentences,
             text.StoreWriter(cache / "train.tags", len(self.tags)) as tags,
@@ -238,7 +230,7 @@ class Tag(base.Task):
                     left_out += 1
                     continue
                 kept += 1
-                sentences.add([np.array([forms[word] for word in each.words])])
+                sentences.add([forms.of(each.words)])
                 tags.add([self.tags.encode(self.inside(each.tags))])
         if not kept:
             raise UserError("no sentence is left to train on: raise data.max_length")
@@ -287,8 +279,8 @@ class Tag(base.Task):
     @cached_property
     def _train(self) -> tuple[text.IdStore, text.IdStore, text.Forms]:
         cache = self.folder / "cache"
-        forms = text.Forms(text.IdStore.open(cache / "words")[0], text.IdStore.open(cache / "characters"))
-        return text.IdStore.open(cache / "train.forms"), text.IdStore.open(cache / "train.tags"), forms
+        sentences, tags = (text.IdStore.open(cache / f"train.{part}") for part in ("forms", "tags"))
+        return sentences, tags, text.Forms.open(cache)
 
     def plan(self, seed: int, epoch: int) -> Sequence[Batch]:
         sentences, tags, forms = self._train
@@ -297,25 +289,15 @@ class Tag(base.Task):
 
         def batch(each: NDArray[np.integer]) -> Batch:
             ids = torch.from_numpy(text.pad(tags.rows(each), 0).ids)
-            return Batch(self.sentences(sentences.rows(each), forms), ids)
+            return Batch(rows.sentences(sentences.rows(each), forms, self.words.pad), ids)
 
         return rows.Plan(planned, batch)
 
     def look_up(self, sentences: Sequence[Sequence[str]]) -> tuple[list[text.Ids], text.Forms]:
         """Sentences as numbers of their distinct words, and these."""
-        forms = {word: number for number, word in enumerate(dict.fromkeys(chain.from_iterable(sentences)))}
-        numbered = [np.array([forms[word] for word in each], dtype=np.int32) for each in sentences]
-        return numbered, text.Forms.of(list(forms), self.words, self.characters)
-
-    def sentences(self, numbered: Sequence[NDArray[np.integer]], forms: text.Forms) -> models.Sentences:
-        """Rows of words' numbers as a batch."""
-        distinct, places = np.unique(np.concatenate(numbered), return_inverse=True)
-        borders = np.cumsum([len(row) for row in numbered])[:-1]
-        # Place 0 is that of padding.
-        padded = text.pad(np.split(places + 1, borders), 0)
-        spelled = text.pad([[], *(forms.characters[each] for each in distinct.tolist())], self.characters.pad)
-        words = np.append(self.words.pad, forms.words[distinct]).astype(np.int64)
-        return models.Sentences(*map(torch.from_numpy, (*padded, words, *spelled)))
+        numbers = text.Numbers()
+        numbered = [numbers.of(each) for each in sentences]
+        return numbered, text.Forms.spelled(numbers, self.words, self.characters)
 
     def loss(self, model: nn.Module, batch: Batch, carried: base.Carried = None) -> base.Loss:
         made = cast("models.Tagger", model)

@@ -58,11 +58,16 @@ class Batch(Protocol):
 
 @dataclass(frozen=True)
 class Loss:
-    """A batch's loss: ``total`` in nats, summed over ``count`` predictions (differentiable, scalar)."""
+    """A batch's loss: ``total`` in nats, summed over ``count`` predictions (differentiable, scalar).
+
+    Attributes:
+        tokens: how many there are in the batch, for the speed that is shown; unless given, one a prediction.
+    """
 
     total: Tensor
     count: int
     carried: Carried = None
+    tokens: int | None = None
 
 
 class Prediction(Protocol):

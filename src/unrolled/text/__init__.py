@@ -6,7 +6,14 @@ from unrolled.text.captions import CaptionCorpus, CaptionData
 from unrolled.text.conll import TaggedSentence, blocks, read_columns, read_conllu
 from unrolled.text.corpus import Record, read_lines
 from unrolled.text.detokenize import detokenize
-from unrolled.text.label_settings import LabelBatchSettings, LabelledData, TaggedData, TaggedText
+from unrolled.text.forms import Forms, Numbers
+from unrolled.text.label_settings import (
+    LabelBatchSettings,
+    LabelledData,
+    SpelledText,
+    TaggedData,
+    TaggedText,
+)
 from unrolled.text.labelled import LabelledCorpus, LabelledText, class_weights
 from unrolled.text.parallel import PairedCorpus, ParallelCorpus, Segment
 from unrolled.text.parts import PartedCorpus, read_part, write_part
@@ -23,7 +30,7 @@ from unrolled.text.settings import (
 )
 from unrolled.text.store import IdStore, StoreWriter
 from unrolled.text.streams import Window, Windows, stream_windows
-from unrolled.text.tagged import Forms, TaggedCorpus, columns
+from unrolled.text.tagged import TaggedCorpus, columns
 from unrolled.text.tokenizer import Ids, Tokenizer
 from unrolled.text.vocabulary import Vocabulary
 from unrolled.text.writing import Writer
@@ -40,6 +47,7 @@ __all__ = [
     "LabelledCorpus",
     "LabelledData",
     "LabelledText",
+    "Numbers",
     "Padded",
     "PairedCorpus",
     "ParallelCorpus",
@@ -52,6 +60,7 @@ __all__ = [
     "Prepared",
     "Record",
     "Segment",
+    "SpelledText",
     "StoreWriter",
     "StreamSettings",
     "TaggedCorpus",

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unrolled.text.settings import BatchSettings, Parted, Settings, VocabularySettings
+from unrolled.text.settings import BatchSettings, Parted, Settings, TokenizerSettings, VocabularySettings
 
 
 class LabelledData(Parted):
@@ -57,6 +57,14 @@ class KnownTwice(VocabularySettings):
     """A vocabulary in which what is seen once is unknown, so that there is a vector for the unknown."""
 
     min_count: int = Field(default=2, ge=1, description="those seen fewer times in training are unknown")
+
+
+class SpelledText(TokenizerSettings):
+    """A classifier's tokens and, where ``[model] characters`` asks for them, the characters of its words."""
+
+    characters: KnownTwice = Field(
+        default_factory=KnownTwice, description="the characters in a word, where the model reads them"
+    )
 
 
 class TaggedText(Settings):

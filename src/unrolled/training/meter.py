@@ -17,7 +17,7 @@ class Meter:
     """Sums over updates. Numbers stay on their device until :meth:`look`."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, int, Tensor, Clipping | None]] = []
+        self._waiting: list[tuple[int, int, int, Tensor, Clipping | None]] = []
         self._sums = {"updates": 0, "predictions": 0, "loss": 0.0, "gradients": 0, "norm": 0.0, "clipped": 0}
         self._largest = 0.0
         self._clock = time.monotonic()
@@ -35,13 +35,13 @@ class Meter:
         yield
         self._clock += time.monotonic() - begun
 
-    def add(self, update: int, count: int, loss: Tensor, clipping: Clipping | None) -> None:
+    def add(self, update: int, count: int, tokens: int, loss: Tensor, clipping: Clipping | None) -> None:
         """Take in an update of ``count`` predictions: their summed loss in nats, and its gradient."""
-        self._waiting.append((update, count, loss, clipping))
+        self._waiting.append((update, count, tokens, loss, clipping))
 
     def look(self) -> tuple[int, str] | None:
         """Fetch the numbers; answer the first update whose loss or gradient is not finite, and which."""
-        for update, count, loss, clipping in self._waiting:
+        for update, count, tokens, loss, clipping in self._waiting:
             total = float(loss)
             if not math.isfinite(total):
                 return update, f"the loss is {total}"
@@ -57,7 +57,7 @@ class Meter:
             self._sums["predictions"] += count
             self._sums["loss"] += total
             self._timed[0] += 1
-            self._timed[1] += count
+            self._timed[1] += tokens
         self._waiting.clear()
         return None
 
@@ -68,7 +68,7 @@ class Meter:
 
     @property
     def rate(self) -> float:
-        """Predictions a second since the last line, validations and saving not counted."""
+        """Tokens a second since the last line, validations and saving not counted."""
         return self._timed[1] / max(1e-9, time.monotonic() - self._clock)
 
     @property

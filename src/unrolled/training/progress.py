@@ -59,7 +59,7 @@ class Show:
         self._preparing = stage
 
     def update(self, update: int, total: int, epoch: int, loss: float, rate: float) -> None:
-        """Move the bar to ``update``: loss in nats a prediction, rate in predictions a second."""
+        """Move the bar to ``update``: loss in nats a prediction, rate in tokens a second."""
         if self._bar is not None:
             self._turn_to("training", total)
             figures = f"epoch {epoch + 1}  loss {loss:.3f}  {rate:,.0f} tokens/s"

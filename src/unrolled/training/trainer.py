@@ -17,7 +17,7 @@ from unrolled.runs.average import WEIGHTS
 from unrolled.runs.checkpoint import Checkpoint
 from unrolled.runs.weights import read_tensors, restore, snapshot, weights, write_tensors
 from unrolled.tasks import SelfLearning, Task
-from unrolled.tasks.task import RATE, Carried
+from unrolled.tasks.task import RATE, Carried, Loss
 from unrolled.training.averaging import build_averaging
 from unrolled.training.exactness import reseed, seed_for
 from unrolled.training.feed import Group, ahead, groups
@@ -156,39 +156,40 @@ class Trainer:
         rate = self.schedule.learning_rate(self.update + 1)
         clipping = None
         if isinstance(self.task, SelfLearning):
-            summed = self._learn(self.task, group, rate)
+            summed, tokens = self._learn(self.task, group, rate)
         else:
-            summed, clipping = self._descend(group, rate)
+            summed, tokens, clipping = self._descend(group, rate)
         self.update += 1
         self.epoch, self.index = (group.epoch + 1, 0) if group.last else (group.epoch, group.index + 1)
         if group.last:
             self.carried = None
         self.averaging.updated(self.model)
-        self.meter.add(self.update, group.count, summed, clipping)
+        self.meter.add(self.update, group.count, tokens, summed, clipping)
         if self.device.type == "cpu":  # Elsewhere looking at a number waits for the device.
             self._check()
 
-    def _descend(self, group: Group, rate: float) -> tuple[Tensor, Clipping]:
-        """Change the weights by autograd and the optimizer; the summed loss, and what was clipped."""
+    def _descend(self, group: Group, rate: float) -> tuple[Tensor, int, Clipping]:
+        """Change the weights by autograd and the optimizer; the summed loss, tokens, and what was clipped."""
         for parameters in self.optimizer.param_groups:
             parameters["lr"] = rate * parameters[RATE]
         self.optimizer.zero_grad(set_to_none=True)
-        count, summed = group.count, torch.zeros((), device=self.device)
+        count, summed, tokens = group.count, torch.zeros((), device=self.device), 0
         for batch in group.batches:
             with self._autocast():
                 loss = self.task.loss(self.model, batch, self.carried)
             # Every prediction of the update weighs the same, however they fall into batches.
             (loss.total / count).backward()
             summed = summed + loss.total.detach()
+            tokens += _tokens(loss)
             self.carried = None if loss.carried is None else tuple(tensor.detach() for tensor in loss.carried)
         clipping = clip(self.model.parameters(), self.settings)
         self.optimizer.step()
-        return summed, clipping
+        return summed, tokens, clipping
 
-    def _learn(self, task: SelfLearning, group: Group, rate: float) -> Tensor:
-        """Let the model change its own weights; the summed loss."""
+    def _learn(self, task: SelfLearning, group: Group, rate: float) -> tuple[Tensor, int]:
+        """Let the model change its own weights; the summed loss, and tokens."""
         losses = [task.learn(self.model, batch, rate, self.settings.seed) for batch in group.batches]
-        return torch.stack([loss.total for loss in losses]).sum()
+        return torch.stack([loss.total for loss in losses]).sum(), sum(map(_tokens, losses))
 
     def _autocast(self) -> AbstractContextManager[Any]:
         if self.settings.precision == "bfloat16":
@@ -336,6 +337,10 @@ _DESCENT = (
     "clip_norm",
     "clip_value",
 )
+
+
+def _tokens(loss: Loss) -> int:
+    return loss.count if loss.tokens is None else loss.tokens
 
 
 def _check_own(settings: TrainingSettings) -> None:
