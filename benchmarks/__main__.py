@@ -21,6 +21,7 @@ SUBJECTS = {
     "characters": "One stream of characters",
     "word_model": "A word language model's step",
     "embeddings": "Word vectors",
+    "inspecting": "Looking inside",
     "bleu": "BLEU",
 }
 """Module → title, in the report's order. A module has ``run(options) -> Report``."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from unrolled.errors import UserError
@@ -25,21 +26,48 @@ def write(folder: RunFolder, *entries: object) -> None:
     )
 
 
-def line(update: int, mean: float, largest: float, clipped: float) -> dict[str, float]:
+def line(update: int, norms: list[float], clipped: float) -> dict[str, object]:
+    return {**old_line(update, sum(norms) / len(norms), max(norms), clipped), "gradient_norms": norms}
+
+
+def old_line(update: int, mean: float, largest: float, clipped: float) -> dict[str, object]:
     return {"update": update, "gradient_norm": mean, "gradient_norm_largest": largest, "clipped": clipped}
 
 
-def test_the_log_is_read_and_shares_weighted_by_updates(folder: RunFolder) -> None:
+def test_the_norm_of_every_update_is_read(folder: RunFolder) -> None:
     write(
-        folder, line(50, 1.5, 4.0, 0.5), {"update": 50, "dev": {"bleu": 3}}, line(60, 0.5, 1.0, 0.0), '{"upd'
+        folder,
+        line(3, [1.0, 4.0, 2.5], 2 / 3),
+        {"update": 3, "dev": {"bleu": 3}},
+        line(4, [0.5], 0.0),
+        '{"upd',
     )
     found = training_norms(folder, "mine")
     assert found is not None
-    assert (found.update.tolist(), found.threshold) == ([50, 60], 2.0)
-    assert found.share_clipped == pytest.approx(25 / 60)
-    assert "over 60 updates" in found.summary
-    assert "median 1 and was 4 at most; 41.7% of the updates were clipped" in found.summary
-    assert found.as_dict()["largest_of_all"] == 4.0
+    assert (found.update.tolist(), found.norm.tolist()) == ([1, 2, 3, 4], [1.0, 4.0, 2.5, 0.5])
+    assert (found.updates, found.largest, found.threshold) == (4, 4.0, 2.0)
+    assert found.share_clipped == pytest.approx(2 / 4)
+    assert "over 4 updates" in found.summary
+    assert "median 1.75 and was 4 at most; 50.0% of the updates were clipped" in found.summary
+    assert found.as_dict()["median"] == 1.75
+
+
+def test_of_an_older_log_a_lines_mean_is_read_and_shares_are_weighted_by_updates(folder: RunFolder) -> None:
+    write(folder, old_line(50, 1.5, 4.0, 0.5), old_line(60, 0.5, 1.0, 0.0), line(62, [3.0, 1.0], 0.5))
+    found = training_norms(folder, "mine")
+    assert found is not None
+    assert (found.update.tolist(), found.norm.tolist()) == ([50, 60, 61, 62], [1.5, 0.5, 3.0, 1.0])
+    assert (found.updates, found.largest) == (62, 4.0)
+    assert found.share_clipped == pytest.approx(26 / 62)
+
+
+def test_a_long_training_is_few_points(folder: RunFolder) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    norms = np.random.default_rng(0).lognormal(size=100_000).round(4).tolist()
+    write(folder, line(len(norms), norms, 0.0))
+    found = training_norms(folder, "mine")
+    assert found is not None
+    assert sum(len(picture.markup) for picture in found.pictures()) < 200_000
 
 
 def test_a_run_without_a_log_has_none(folder: RunFolder) -> None:
@@ -49,6 +77,6 @@ def test_a_run_without_a_log_has_none(folder: RunFolder) -> None:
 
 
 def test_a_damaged_line_is_named(folder: RunFolder) -> None:
-    write(folder, '{"upd', line(60, 0.5, 1.0, 0.0))
+    write(folder, '{"upd', line(1, [0.5], 0.0))
     with pytest.raises(UserError, match=r"log\.jsonl:1: damaged"):
         training_norms(folder, "mine")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -23,6 +25,7 @@ def test_a_line_sums_up_the_updates_since_the_last() -> None:
     assert figures is not None
     assert figures["loss"] == pytest.approx(1.0)
     assert (figures["gradient_norm"], figures["gradient_norm_largest"], figures["clipped"]) == (3.0, 5.0, 0.5)
+    assert figures["gradient_norms"] == [1.0, 5.0]
     assert figures["tokens_per_second"] > 0
     meter.reset()
     assert meter.figures() is None
@@ -46,13 +49,24 @@ def test_a_record_carries_the_sums_over() -> None:
     one, other = Meter(), Meter()
     add(one, 1, 10, 20.0, 4.0)
     one.look()
-    other.load(one.record())
+    other.load(json.loads(json.dumps(one.record())))
     for meter in (one, other):
         add(meter, 2, 10, 10.0, 2.0)
         meter.look()
     assert one.loss == other.loss == pytest.approx(1.5)
-    assert other.figures()["gradient_norm_largest"] == 4.0  # type: ignore[index]
+    assert other.figures()["gradient_norms"] == [4.0, 2.0]  # type: ignore[index]
     assert other.rate < one.rate * 1e6
+
+
+def test_a_record_from_before_every_norm_was_kept_is_taken_up() -> None:
+    sums = {"updates": 2, "predictions": 20, "loss": 30.0, "gradients": 2, "norm": 6.0, "clipped": 2}
+    meter = Meter()
+    meter.load({"sums": sums, "largest": 4.0})
+    add(meter, 3, 10, 15.0, 2.0)
+    meter.look()
+    figures = meter.figures()
+    assert figures is not None
+    assert (figures["loss"], figures["gradient_norms"], figures["clipped"]) == (1.5, [2.0], 0.0)
 
 
 def test_paused_time_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from unrolled.drawing.colours import DASHES, MARKERS, SERIES
+from unrolled.drawing.colours import DASHES, INK, MARKERS, SERIES
 from unrolled.drawing.figure import Target, draw_on, log_axis
 
 
@@ -68,7 +68,7 @@ def draw_curves(
                 _, high = _points(one.name, one.x, one.high)
                 axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
         for height, name in marks:
-            axes.axhline(height, color=SERIES[1], linewidth=0.8)
+            axes.axhline(height, color=INK, linewidth=0.8, linestyle=":")  # no series' colour
             axes.annotate(
                 name,
                 (1, height),

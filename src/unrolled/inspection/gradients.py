@@ -94,7 +94,7 @@ class Gradients(View):
             found[f"connectivity/{part}/tokens"] = strings(tokens)
             found[f"connectivity/{part}/sizes"] = self.connectivity.sizes[part]
         for each in self.training:
-            for name in ("update", "mean", "largest", "clipped"):
+            for name in ("update", "norm"):
                 found[f"training/{each.run}/{name}"] = getattr(each, name)
         return found
 

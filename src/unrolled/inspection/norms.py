@@ -1,4 +1,4 @@
-"""How large gradients were in training, before clipping: what ``log.jsonl`` says of every line's updates."""
+"""How large gradients were in training, before clipping: what ``log.jsonl`` says of every update."""
 
 from __future__ import annotations
 
@@ -17,51 +17,51 @@ from unrolled.inspection.view import Picture
 from unrolled.runs.folder import RunFolder
 from unrolled.runs.load import open_recipe
 
+POINTS = 200
+"""Of a curve over the updates; where there are more updates, a point stands for several."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrainingNorms:
-    """Gradient norms before clipping, a line of the log each.
+    """Gradient norms before clipping.
 
     Attributes:
         run: the run's name.
-        update: the last update of the line, ``(lines,)``.
-        mean, largest: over the line's updates, ``(lines,)``.
-        clipped: the share of the line's updates that were clipped, 0 to 1, ``(lines,)``.
+        update, norm: of each update, ``(updates,)``. Of a line of an older log, which has no more, the last
+            update and the mean.
+        updates: how many the log tells of.
+        largest: the largest norm.
+        share_clipped: the share of all updates that were clipped, 0 to 1.
         threshold: the recipe's ``clip_norm``; None without.
     """
 
     run: str
-    update: Int[ndarray, " lines"]
-    mean: Float[ndarray, " lines"]
-    largest: Float[ndarray, " lines"]
-    clipped: Float[ndarray, " lines"]
+    update: Int[ndarray, " updates"]
+    norm: Float[ndarray, " updates"]
+    updates: int
+    largest: float
+    share_clipped: float
     threshold: float | None
 
-    @property
-    def share_clipped(self) -> float:
-        """The share of all updates that were clipped."""
-        updates = np.diff(self.update, prepend=0)
-        return float((self.clipped * updates).sum() / updates.sum())
-
     def as_dict(self) -> dict[str, Any]:
-        return {
-            **vars(self),
-            "share_clipped": self.share_clipped,
-            "median": float(np.median(self.mean)),
-            "largest_of_all": float(self.largest.max()),
-        }
+        return {**vars(self), "median": float(np.median(self.norm))}
 
     def pictures(self) -> list[Picture]:
         marks = [] if self.threshold is None else [(self.threshold, "clip_norm")]
+        each = "each update" if len(self.norm) == self.updates else "means of a line's updates"
+        parts = min(POINTS, len(self.norm))
+        place = [int(own[-1]) for own in np.array_split(self.update, parts)]
+        found = [np.quantile(own, (0.25, 0.5, 0.75, 1)) for own in np.array_split(self.norm, parts)]
+        low, median, high, largest = np.transpose(found)
         return [
             Picture(
                 f"How the gradient norms of {self.run} are distributed",
                 partial(
                     drawing.draw_histogram,
-                    self.mean,
+                    self.norm,
                     log_x=True,
                     marks=marks,
-                    x_label="gradient norm before clipping (mean of a line's updates)",
+                    x_label=f"gradient norm before clipping ({each})",
                 ),
             ),
             Picture(
@@ -69,8 +69,8 @@ class TrainingNorms:
                 partial(
                     drawing.draw_curves,
                     [
-                        drawing.Series("mean", self.update, self.mean),
-                        drawing.Series("largest", self.update, self.largest),
+                        drawing.Series("median", place, median, low, high),
+                        drawing.Series("largest", place, largest),
                     ],
                     log_y=True,
                     marks=marks,
@@ -84,8 +84,8 @@ class TrainingNorms:
     def summary(self) -> str:
         """The norms in one sentence."""
         return (
-            f"{self.run}: over {int(self.update[-1]):,} updates the gradient's norm before clipping had the"
-            f" median {np.median(self.mean):.3g} and was {self.largest.max():.3g} at most;"
+            f"{self.run}: over {self.updates:,} updates the gradient's norm before clipping had the"
+            f" median {np.median(self.norm):.3g} and was {self.largest:.3g} at most;"
             f" {self.share_clipped:.1%} of the updates were clipped."
         )
 
@@ -97,7 +97,9 @@ def training_norms(folder: RunFolder, run: str) -> TrainingNorms | None:
         UserError: a damaged log; or not a run.
     """
     threshold = open_recipe(folder).training.clip_norm
-    kept: list[dict[str, Any]] = []
+    update: list[int] = []
+    norm: list[float] = []
+    updates, clipped, largest, last = 0, 0.0, 0.0, 0
     lines = folder.log.read_text(encoding="utf-8").splitlines() if folder.log.is_file() else []
     for number, line in enumerate(lines, 1):
         try:
@@ -106,19 +108,17 @@ def training_norms(folder: RunFolder, run: str) -> TrainingNorms | None:
             if number == len(lines):
                 break  # a training that goes on is just writing it
             raise UserError(f"{at(folder.log, number)}: damaged: not a line of JSON; restore it") from None
-        if "gradient_norm" in entry:
-            kept.append(entry)
-    if not kept:
+        if "gradient_norm" not in entry:
+            continue
+        until = entry["update"]
+        own = entry.get("gradient_norms", [entry["gradient_norm"]])
+        update += range(until - len(own) + 1, until + 1)
+        norm += own
+        count = len(own) if "gradient_norms" in entry else until - last
+        updates, clipped, last = updates + count, clipped + entry["clipped"] * count, until
+        largest = max(largest, entry["gradient_norm_largest"])
+    if not norm:
         return None
-
-    def column(name: str) -> ndarray:
-        return np.array([entry[name] for entry in kept])
-
     return TrainingNorms(
-        run,
-        column("update"),
-        column("gradient_norm"),
-        column("gradient_norm_largest"),
-        column("clipped"),
-        threshold,
+        run, np.array(update), np.array(norm), updates, largest, clipped / updates, threshold
     )

@@ -18,8 +18,9 @@ class Meter:
 
     def __init__(self) -> None:
         self._waiting: list[tuple[int, int, int, Tensor, Clipping | None]] = []
-        self._sums = {"updates": 0, "predictions": 0, "loss": 0.0, "gradients": 0, "norm": 0.0, "clipped": 0}
-        self._largest = 0.0
+        self._sums = {"updates": 0, "predictions": 0, "loss": 0.0}
+        self._norms: list[float] = []
+        self._clipped = 0
         self._clock = time.monotonic()
         self._timed = [0, 0]
         self._seconds = 0.0
@@ -49,10 +50,8 @@ class Meter:
                 norm = float(clipping.norm)
                 if not math.isfinite(norm):
                     return update, f"the gradient's norm is {norm}"
-                self._sums["gradients"] += 1
-                self._sums["norm"] += norm
-                self._sums["clipped"] += int(clipping.clipped)
-                self._largest = max(self._largest, norm)
+                self._norms.append(norm)
+                self._clipped += int(clipping.clipped)
             self._sums["updates"] += 1
             self._sums["predictions"] += count
             self._sums["loss"] += total
@@ -76,31 +75,36 @@ class Meter:
         """Over the last line's updates."""
         return self._seconds
 
-    def figures(self) -> dict[str, float] | None:
-        """What a line of the log says, ``None`` when nothing happened since the last one."""
+    def figures(self) -> dict[str, Any] | None:
+        """What a line of the log says, ``None`` when nothing happened since the last one.
+
+        ``gradient_norms`` has the norm of every update, to five digits, ``clipped`` their share.
+        """
         updates = self._sums["updates"]
         if not updates:
             return None
         if self._timed[0]:
             self._seconds = (time.monotonic() - self._clock) / self._timed[0]
-        found = {"loss": self.loss, "tokens_per_second": round(self.rate, 1)}
-        if gradients := self._sums["gradients"]:
-            found["gradient_norm"] = self._sums["norm"] / gradients
-            found["gradient_norm_largest"] = self._largest
-            found["clipped"] = self._sums["clipped"] / gradients
+        found: dict[str, Any] = {"loss": self.loss, "tokens_per_second": round(self.rate, 1)}
+        if self._norms:
+            found["gradient_norm"] = sum(self._norms) / len(self._norms)
+            found["gradient_norm_largest"] = max(self._norms)
+            found["gradient_norms"] = [float(f"{norm:.5g}") for norm in self._norms]
+            found["clipped"] = self._clipped / len(self._norms)
         return found
 
     def reset(self) -> None:
         """Begin a new line."""
         self._sums = dict.fromkeys(self._sums, 0)
-        self._largest = 0.0
+        self._norms, self._clipped = [], 0
         self._timed = [0, 0]
         self._clock = time.monotonic()
 
     def record(self) -> dict[str, Any]:
         """The sums, for a checkpoint between two lines; not the clock."""
-        return {"sums": self._sums, "largest": self._largest}
+        return {"sums": self._sums, "norms": self._norms, "clipped": self._clipped}
 
     def load(self, record: dict[str, Any]) -> None:
-        """Go on from a :meth:`record`."""
-        self._sums, self._largest = dict(record["sums"]), record["largest"]
+        """Go on from a :meth:`record`; one of before every norm was kept has none, and its line fewer."""
+        self._sums = {name: record["sums"][name] for name in self._sums}
+        self._norms, self._clipped = list(record.get("norms", ())), record.get("clipped", 0)
