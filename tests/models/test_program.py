@@ -246,6 +246,16 @@ def test_what_is_not_drawn():
 
 
 @torch.inference_mode()
+def test_refuses_to_forbid_what_is_not_there():
+    model, uniform = language_model(vocabulary=9), torch.zeros(2, 1, dtype=torch.float64)
+    state, tokens = model.start(torch.empty(0, 1, dtype=torch.int64)), torch.tensor([5])
+    for forbidden, eos in (([9], 3), ([-1], 3), ([0], 9)):
+        drawing = Drawing(Sampling(), torch.tensor(forbidden), eos, spared=1)
+        with pytest.raises(IndexError, match="0 to 8"):
+            model.draw(state, tokens, uniform, drawing)
+
+
+@torch.inference_mode()
 def test_draws_without_a_probability_are_an_error():
     model = language_model()
     model.projection.bias.fill_(torch.nan)

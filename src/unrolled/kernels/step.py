@@ -268,9 +268,15 @@ class Program:
         Returns:
             The state before the last words drawn are fed; log-probabilities and ids, ``(steps, rows)``. An id
             is −1 where nothing had a probability, and so are all that come after.
+
+        Raises:
+            IndexError: an id that the vocabulary does not have.
         """
         given = [part.clone(memory_format=torch.contiguous_format) for part in state]
         uniform, forbidden = uniform.double().contiguous(), forbidden.contiguous()
+        _check("forbidden ids", forbidden, self.vocabulary)
+        if spared is not None and spared_steps > 0:
+            _check("the spared id", torch.tensor([spared]), self.vocabulary)
         ids = torch.full(uniform.shape, -1)
         log_probs = given[0].new_zeros(uniform.shape)
         self._launch(
@@ -313,8 +319,7 @@ class Program:
             addresses.append(start + 4 * column)
             strides.append(width)
         tokens = tokens.contiguous()
-        if rows and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.words:
-            raise IndexError(f"tokens must lie in 0 to {self.words - 1}")
+        _check("tokens", tokens, self.words)
         _kernel()(
             _Step(
                 threads=torch.get_num_threads(),
@@ -330,6 +335,12 @@ class Program:
             )
         )
         del buffers, widths
+
+
+def _check(what: str, ids: Tensor, count: int) -> None:
+    """The kernel looks nowhere else, and does not look whether it may."""
+    if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < count:
+        raise IndexError(f"{what} must lie in 0 to {count - 1}")
 
 
 def _memory(keys: Tensor, values: Tensor | None, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:

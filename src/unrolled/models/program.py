@@ -77,7 +77,8 @@ class Packed:
 
     The last step of the longest permitted output, which is eos, is the model's own. Of the first 300 test
     sentences of a Multi30k translator (LSTM 512, beam 5), 298 came out as with float32 in bfloat16 and 287
-    in int8; BLEU fell by 0.00 and 0.04.
+    in int8; BLEU fell by 0.00 and 0.04. A model of Shakespeare's characters (LSTM 192) has a test perplexity
+    of 5.761 in float32 and in bfloat16, of 5.765 in int8.
 
     Raises:
         UserError: the native kernels do not know this model's step.
