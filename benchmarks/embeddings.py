@@ -22,15 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from benchmarks.memory import Peak
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report
 from unrolled.embeddings import METHODS, Vectors
+from unrolled.runs import Recipe
+from unrolled.training import train
 
 SETTINGS = {"dimensions": 100, "window": 5, "negatives": 5, "min_count": 5, "subsample": 1e-3, "rate": 0.025}
-
-
 SKIP_GRAM = {name: SETTINGS[name] for name in ("dimensions", "window", "negatives", "subsample")}
 GLOVE = {"method": "glove", "dimensions": SETTINGS["dimensions"], "window": 10}
 GLOVE_EPOCHS = 25
@@ -86,8 +87,6 @@ class Tests:
 
 
 def run(options: Options) -> Report:
-    import torch
-
     threads, words = torch.get_num_threads(), data("word-eval")
     seeds = range(1, options.rounds + 1)
     tests = Tests(words / "wordsim353.tsv", words / "questions-words.txt")
@@ -155,25 +154,27 @@ def _unrolled(
     text: Path, folder: Path, model: dict[str, Any], epochs: int, threads: int, seed: int
 ) -> tuple[float, Vectors]:
     """Words a second and the vectors; of GloVe pairs that meet, a second."""
-    import unrolled
-    from unrolled.runs import Recipe
-
-    training = {"epochs": epochs, "log_every": 10, "tensorboard": False}
-    recipe = Recipe.check(
-        {
-            "task": "embed",
-            "data": {"train": str(text.resolve())},
-            "text": {"min_count": SETTINGS["min_count"]},
-            "model": model,
-            "training": training,
-        },
-        folder / "recipe.toml",
-    )
-    predictor = unrolled.train(recipe, folder / "run", threads=threads, seed=seed, progress=False)
+    predictor = _learn(text, folder / "run", model, threads, epochs=epochs, seed=seed)
     lines = map(json.loads, (folder / "run" / "log.jsonl").read_text().splitlines())
     # Lines are of as many words each, so that the mean speed is the harmonic one.
     speed = statistics.harmonic_mean([line["tokens_per_second"] for line in lines if "loss" in line])
     return speed, Vectors(predictor.vectors.words, np.array(predictor.vectors.matrix))
+
+
+def _learn(
+    text: Path,
+    run: Path,
+    model: dict[str, Any],
+    threads: int,
+    *,
+    epochs: int = 1,
+    seed: int = 1,
+    min_count: float = SETTINGS["min_count"],
+) -> Any:
+    sections = {"data": {"train": str(text.resolve())}, "text": {"min_count": min_count}, "model": model}
+    training = {"epochs": epochs, "log_every": 10, "tensorboard": False}
+    recipe = Recipe.check({"task": "embed", **sections, "training": training}, run / "recipe.toml")
+    return train(recipe, run, threads=threads, seed=seed, progress=False)
 
 
 def _keep(row: Row, speed: float, scores: dict[str, float]) -> None:
@@ -203,26 +204,14 @@ def memory(text: Path, method: str, threads: int) -> dict[str, float]:
 
 
 def _memory(text: Path, method: str, threads: int) -> dict[str, float]:
-    from unrolled.runs import Recipe
-    from unrolled.training import train
-
-    def learn(text: Path, folder: Path, min_count: int) -> Any:
-        sections = {
-            "data": {"train": str(text)},
-            "text": {"min_count": min_count},
-            "model": {"method": method},
-        }
-        training = {"epochs": 1, "tensorboard": False}
-        recipe = Recipe.check({"task": "embed", **sections, "training": training}, folder / "recipe.toml")
-        return train(recipe, folder, threads=threads, progress=False)
-
+    model = {"method": method}
     with tempfile.TemporaryDirectory() as folder:
         few = Path(folder) / "few.txt"
         few.write_text("to be or not to be\n" * 9, encoding="utf-8")
-        learn(few, Path(folder) / "few", 1)
+        _learn(few, Path(folder) / "few", model, threads, min_count=1)
         before = Peak.now()
         with Peak() as peak:
-            predictor = learn(text.resolve(), Path(folder) / "run", 5)
+            predictor = _learn(text, Path(folder) / "run", model, threads)
         tensors = dict(predictor.models[0].named_parameters())
         matrices = sum(tensors[name].nbytes for name in ("input", "output"))
     return {"peak": (peak.bytes - before) / 1e6, "matrices": matrices / 1e6}

@@ -20,8 +20,9 @@ struct Drawn {
 // `room` holds draw_room(words) bytes. Loops and not the library's templates: see kernel.h.
 constexpr int64_t draw_room(int64_t words) { return 3 * 8 * words; }
 
-UNROLLED_INLINE double greatest(const double* values, int64_t count) {
-    double found = values[0];
+template <class T>
+UNROLLED_INLINE T greatest(const T* values, int64_t count) {
+    T found = values[0];
     for (int64_t i = 1; i < count; ++i) found = values[i] > found ? values[i] : found;
     return found;
 }
@@ -32,8 +33,7 @@ inline Drawn draw(const Drawing& how, int64_t step, double uniform, const float*
     double* reached = room + words;  // in the order in which words are kept
     int64_t* ids = reinterpret_cast<int64_t*>(reached + words);
 
-    double highest = none, sum = 0;
-    for (int64_t i = 0; i < words; ++i) highest = logits[i] > highest ? logits[i] : highest;
+    double highest = greatest(logits, words), sum = 0;
     for (int64_t i = 0; i < words; ++i) sum += std::exp(static_cast<double>(logits[i]) - highest);
     const double normalizer = highest + std::log(sum);
     if (!std::isfinite(normalizer)) return {-1, 0};

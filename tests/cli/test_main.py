@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import pkgutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import unrolled.cli
 from unrolled import __version__
 from unrolled.cli import bleu as bleu_module
-from unrolled.cli.main import COMMANDS
+from unrolled.cli.main import COMMANDS, main
 from unrolled.errors import RunError
 
 Run = Callable[..., Any]
@@ -147,3 +148,12 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         errors = process.stderr.read()
         assert process.wait(60) in (0, 1)
     assert errors == b""
+
+
+def test_threads_do_not_spin_while_they_wait_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "infinite")
+    main(["--version"])
+    assert os.environ["GOMP_SPINCOUNT"] == "infinite"
+    monkeypatch.delenv("GOMP_SPINCOUNT")
+    main(["--version"])
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"

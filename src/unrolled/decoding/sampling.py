@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -172,35 +173,32 @@ def stream(
         state = decoder.select(state, rows)
     forbidden = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=device)
     generator = torch.Generator().manual_seed(seed)
-    alive = torch.arange(len(tokens))
+    draw = decoder.draw if isinstance(decoder, StepDraw) else partial(draw_steps, decoder)
+    most = _TOGETHER if isinstance(decoder, StepDraw) else 1
     count = len(tokens)
+    alive = list(range(count))
     made, together = 0, 1
     while made < max_length:
-        together = min(together, max_length - made)
+        together = min(together, most, max_length - made)
         # Numbers for the rows that have ended, too: theirs must not pass to the others.
         uniform = torch.rand(together, count, generator=generator, dtype=torch.float64)[:, alive].to(device)
         drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made, made)
-        if isinstance(decoder, StepDraw):
-            state, log_probs, ids = decoder.draw(state, tokens, uniform, drawing)
-        else:
-            state, log_probs, ids = draw_steps(decoder, state, tokens, uniform, drawing)
-        going = torch.ones(len(tokens), dtype=torch.bool)
+        state, log_probs, ids = draw(state, tokens, uniform, drawing)
+        going = [True] * len(alive)
         for row_ids, row_log_probs in zip(ids.tolist(), log_probs.tolist(), strict=True):
             drawn = Drawn([None] * count, [None] * count)
-            for place, row in enumerate(alive.tolist()):
+            for place, row in enumerate(alive):
                 if going[place]:
                     drawn.tokens[row], drawn.log_probs[row] = row_ids[place], row_log_probs[place]
                     going[place] = row_ids[place] != eos
             yield drawn
-            if not bool(going.any()):
+            if not any(going):
                 return
-        made += together
-        tokens = ids[-1]
-        if not bool(going.all()):
-            kept = going.nonzero()[:, 0]
-            state, tokens, alive = decoder.select(state, kept.to(device)), tokens[kept], alive[kept]
-        if isinstance(decoder, StepDraw):
-            together = min(2 * together, _TOGETHER)
+        made, together, tokens = made + together, 2 * together, ids[-1]
+        if not all(going):
+            kept = torch.tensor([place for place, goes in enumerate(going) if goes], device=device)
+            state, tokens = decoder.select(state, kept), tokens[kept]
+            alive = [row for row, goes in zip(alive, going, strict=True) if goes]
 
 
 def sample(

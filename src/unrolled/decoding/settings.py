@@ -14,6 +14,7 @@ from unrolled.decoding.trace import BeamTrace
 from unrolled.errors import UserError, nearest
 
 Weights = Literal["float32", "bfloat16", "int8"]
+"""How a model's matrices may be read."""
 
 
 class _Settings(BaseModel):
@@ -102,7 +103,6 @@ class GenerationSettings(_Settings):
     top_p: float = Field(
         default=1.0, gt=0, le=1, description="draw among the fewest likeliest that together have this share"
     )
-
     weights: Weights = Field(
         default="float32",
         description="how each step reads the model's matrices: fewer bits are faster and change"

@@ -64,9 +64,6 @@ _Step = structure(
 )
 _KINDS = ("embed", "product", "gru_open", "gru_close", "lstm", "attend", "top")
 _NONLINEARITIES = ("none", "tanh", "relu")
-WEIGHTS = ("float32", "bfloat16", "int8")
-"""How a program may read its matrices."""
-
 
 MOST = 128
 """The most words a program chooses: they are kept in order as they are found, too slow for more."""

@@ -239,8 +239,8 @@ class Decoder(nn.Module):
 
     # One word after another: search and sampling (unrolled.decoding.Decoder).
 
-    def start(self, encoded: Encoded) -> DecoderState:
-        """Before the first word; keys are computed here, once a sentence."""
+    def start(self, encoded: Encoded, program: Program | None = None) -> DecoderState:
+        """Before the first word; keys are computed here, once a sentence. ``program`` steps if given."""
         state = self.bridge(encoded)
         first = self.bridge.first_input(encoded)
         if first is not None:
@@ -249,7 +249,7 @@ class Decoder(nn.Module):
             state = self.cell.begin(state)
         attention = self._attention
         memory = None if attention is None else attention.remember(encoded.output, encoded.lengths)
-        return DecoderState(state, memory, compile_step(self))
+        return DecoderState(state, memory, program or compile_step(self))
 
     def step(
         self, state: DecoderState, tokens: Int[Tensor, " rows"]

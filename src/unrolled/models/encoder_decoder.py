@@ -52,11 +52,13 @@ class ReaderWriter(nn.Module):
     # unrolled.decoding.Decoder
 
     def start(
-        self, source: tuple[Shaped[Tensor, "source batch *features"], Int[Tensor, " batch"]]
+        self,
+        source: tuple[Shaped[Tensor, "source batch *features"], Int[Tensor, " batch"]],
+        program: Program | None = None,
     ) -> DecoderState:
-        """Read ``(inputs, lengths)``, once."""
+        """Read ``(inputs, lengths)``, once. Steps go by ``program``, if given."""
         encoded: Encoded = self.encoder(*source)
-        return self.decoder.start(encoded)
+        return self.decoder.start(encoded, program)
 
     def step(
         self, state: DecoderState, tokens: Int[Tensor, " rows"]

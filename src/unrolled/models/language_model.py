@@ -160,12 +160,13 @@ class LanguageModel(nn.Module):
 
     # unrolled.decoding.Decoder
 
-    def start(self, source: Int[Tensor, "time batch"]) -> LanguageState:
-        """Read what comes before the first token; there may be nothing (no steps)."""
+    def start(self, source: Int[Tensor, "time batch"], program: Program | None = None) -> LanguageState:
+        """Read what comes before the first token, or nothing (no steps). Draws go by ``program`` if given."""
         like = self.embedding.weight
         cells = [cell.initial_state(source.shape[1], like=like) for cell in self.layers.cells]  # type: ignore[operator]
         state: State = tuple(torch.stack(parts) for parts in zip(*cells, strict=True))
-        return LanguageState(self.read(source, state).state if len(source) else state, self.program())
+        state = self.read(source, state).state if len(source) else state
+        return LanguageState(state, program or self.program())
 
     def program(self, weights: str = "float32") -> Program | None:
         """The native step (:func:`unrolled.models.program.compile_language_step`)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,7 +30,7 @@ def compile_step(decoder: Decoder, weights: str = "float32") -> Program | None:
     """The program of ``decoder.step`` with the likeliest words chosen; None where there is none.
 
     Args:
-        weights: how matrices are read, one of :data:`unrolled.kernels.step.WEIGHTS`. As float32 they are the
+        weights: how matrices are read (:data:`unrolled.decoding.settings.Weights`). As float32 they are the
             decoder's own; otherwise a copy. Embeddings, biases, states and sums are float32 in any case.
     """
     inner = decoder.cell.cell if isinstance(decoder.cell, Bahdanau | Luong) else decoder.cell
@@ -99,7 +98,7 @@ class Packed:
                 setattr(self, name, getattr(model, name))
 
     def start(self, source: Any) -> Any:
-        return replace(self._start(source), program=self.program)
+        return self._start(source, self.program)
 
 
 class Packings:

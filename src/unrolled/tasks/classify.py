@@ -223,7 +223,9 @@ class Classify(base.Task):
         kept = slice(None, data.max_length) if data.keep == "head" else slice(-data.max_length, None)
         numbers = text.Numbers()
         with (
-            text.StoreWriter(cache / "train.text") as texts,
+            text.StoreWriter(
+                cache / "train.text", self.tokenizer.size if self.characters is None else None
+            ) as texts,
             text.StoreWriter(cache / "train.labels", len(self.labels)) as labels,
         ):
             for chunk in rows.chunks(corpus.read("train")):
@@ -232,7 +234,8 @@ class Classify(base.Task):
                 labels.add([self.labels.encode(each.labels, at(each.path, each.line)) for each in chunk])
                 done += len(chunk)
                 progress(done)
-        self._forms(numbers).write(cache)
+        if self.characters is not None:
+            self._forms(numbers).write(cache)
         return self._counts
 
     def _unseen(self, part: str) -> Iterator[str]:
@@ -277,7 +280,8 @@ class Classify(base.Task):
     def _train(self) -> tuple[text.IdStore, text.IdStore, text.Forms]:
         cache = self.folder / "cache"
         texts, labels = (text.IdStore.open(cache / f"train.{part}") for part in ("text", "labels"))
-        return texts, labels, text.Forms.open(cache)
+        whole = self.characters is None
+        return texts, labels, text.Forms.whole(self.tokenizer) if whole else text.Forms.open(cache)
 
     @property
     def _counts(self) -> NDArray[np.int64]:
