@@ -10,9 +10,10 @@ struct GloveEntries {
     const float *logs, *weights;    // (count) log X and f(X)
     int64_t count, dimensions;
     float rate;
-    float *input, *output;                  // (vocabulary, dimensions) w and w̃
-    float *input_bias, *output_bias;        // (vocabulary)
-    float *input_squares, *output_squares;  // (vocabulary, dimensions) AdaGrad's sums of squared gradients
+    float *input, *output;            // (vocabulary, dimensions) w and w̃
+    float *input_bias, *output_bias;  // (vocabulary)
+    // (vocabulary) AdaGrad's sums of squared gradients, one a row: of its numbers the mean.
+    float *input_squares, *output_squares;
     float *input_bias_squares, *output_bias_squares;
     double* loss;  // Σ f(X) (w·w̃ + b + b̃ − log X)² is added to it
 };

@@ -62,10 +62,10 @@ void glove(int64_t dimensions) {
     const auto rows = words(count), columns = words(count);
     const auto logs = numbers<float>(count), weights = numbers<float>(count);
     const auto matrix = numbers<float>(vocabulary * dimensions), bias = numbers<float>(vocabulary);
-    const std::vector<float> squares(vocabulary * dimensions, 1), bias_squares(vocabulary, 1);
+    const std::vector<float> squares(vocabulary, 1);
     check("glove of " + std::to_string(dimensions), 0, [&](int threads) {
         auto input = matrix, output = matrix, input_bias = bias, output_bias = bias, input_squares = squares;
-        auto output_squares = squares, input_bias_squares = bias_squares, output_bias_squares = bias_squares;
+        auto output_squares = squares, input_bias_squares = squares, output_bias_squares = squares;
         double loss = 0;
         const GloveEntries all{rows.data(), columns.data(), logs.data(), weights.data(), count, dimensions, 0.05f,
                                input.data(), output.data(), input_bias.data(), output_bias.data(), input_squares.data(),

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmarks.memory import Peak
 from torch import nn
 
 from unrolled.errors import UserError
-from unrolled.runs.weights import read_tensors, restore, snapshot, weights, write_tensors
+from unrolled.runs.weights import mapped_tensors, read_tensors, restore, snapshot, weights, write_tensors
 
 
 def tied() -> nn.Module:
@@ -41,6 +42,19 @@ def test_restoring_keeps_ties(tmp_path: Path) -> None:
     assert second["a"].weight is second["b"].weight  # type: ignore[index]
     for name, tensor in weights(first).items():
         assert torch.equal(tensor, weights(second)[name])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads Linux's count of a process's pages")
+def test_a_model_is_restored_without_being_in_memory_twice(tmp_path: Path) -> None:
+    size = 40_000_000
+    write_tensors(tmp_path / "x", {"weight": torch.arange(size // 4, dtype=torch.float32).reshape(-1, 1)})
+    model = nn.Linear(1, size // 4, bias=False)
+    mapped_tensors(tmp_path / "x")  # what a first time allocates
+    with Peak() as peak:
+        before = Peak.now()
+        restore(model, mapped_tensors(tmp_path / "x"), "x")
+    assert peak.bytes - before < size / 4
+    assert model.weight[-1] == size // 4 - 1
 
 
 def test_another_models_weights_are_refused() -> None:

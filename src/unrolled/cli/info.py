@@ -96,9 +96,9 @@ def _parameters(path: Path) -> int | None:
     """How many numbers the weights are; ``None`` before there are any."""
     if not path.is_file():
         return None
-    from unrolled.runs.weights import read_tensors
+    from unrolled.runs.weights import mapped_tensors
 
-    return sum(tensor.numel() for tensor in read_tensors(path).values())
+    return sum(tensor.numel() for tensor in mapped_tensors(path).values())
 
 
 def _last_line(path: Path) -> Any:

@@ -1,6 +1,7 @@
 """Words as vectors: learning them from text, and asking them questions."""
 
 from unrolled.embeddings.corpus import Corpus
+from unrolled.embeddings.memory import give_back
 from unrolled.embeddings.method import METHODS, Method
 from unrolled.embeddings.projection import pca, t_sne
 from unrolled.embeddings.settings import BlockSettings, CorpusData, VectorSettings, WordSettings, WordTests
@@ -16,6 +17,7 @@ __all__ = [
     "Vectors",
     "WordSettings",
     "WordTests",
+    "give_back",
     "pca",
     "t_sne",
 ]

@@ -163,7 +163,8 @@ class GloveMethod(Method):
 
     def build(self) -> nn.Module:
         size, words = self.settings.dimensions, len(self.words)
-        fresh = {name: torch.empty((words,) if "bias" in name else (words, size)) for name in GLOVE_TENSORS}
+        matrices = ("input", "output")
+        fresh = {name: torch.empty((words, size) if name in matrices else (words,)) for name in GLOVE_TENSORS}
         for name, tensor in fresh.items():
             if name.endswith("squares"):
                 tensor.fill_(1.0)  # AdaGrad's first step is the rate times the gradient

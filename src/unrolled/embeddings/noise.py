@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import NamedTuple
 
 import numpy as np
@@ -24,9 +25,10 @@ def alias_table(weights: ArrayLike) -> AliasTable:
     share = share / share.sum() * len(share)
     odds = np.full(len(share), _WHOLE, dtype=np.uint32)
     alias = np.arange(len(share), dtype=np.int32)
-    poor = np.flatnonzero(share < 1).tolist()
-    rich = np.flatnonzero(share >= 1).tolist()
-    left = share.tolist()
+    # Arrays of Python's: as quick to read one by one as lists, in a quarter of the memory.
+    poor = array("q", np.flatnonzero(share < 1).tobytes())
+    rich = array("q", np.flatnonzero(share >= 1).tobytes())
+    left = array("d", share.tobytes())
     while poor and rich:
         low, high = poor.pop(), rich[-1]
         odds[low], alias[low] = int(left[low] * _WHOLE), high

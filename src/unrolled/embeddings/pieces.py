@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from array import array
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -37,9 +38,12 @@ class Spelling(NamedTuple):
 
     def pieces(self, words: Sequence[str]) -> Pieces:
         """The pieces of a vocabulary."""
-        each = [[row, *self.of(word)] for row, word in enumerate(words)]
-        begin = np.cumsum([0, *map(len, each)], dtype=np.int64)
-        return Pieces(begin, np.array([row for rows in each for row in rows], dtype=np.int32))
+        begin, rows = array("q", [0]), array("i")
+        for row, word in enumerate(words):
+            rows.append(row)
+            rows.extend(self.of(word))
+            begin.append(len(rows))
+        return Pieces(np.frombuffer(begin, dtype=np.int64), np.frombuffer(rows, dtype=np.int32))
 
     def vector(
         self, word: str, matrix: Float32[np.ndarray, "rows size"]

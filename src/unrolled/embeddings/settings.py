@@ -67,7 +67,9 @@ class VectorSettings(BaseModel):
     )
 
     maximum_count: float = Field(
-        100, gt=0, description="glove: pairs that meet this often weigh 1, others less"
+        10,
+        gt=0,
+        description="glove: pairs that meet this often weigh 1, others less; 100 for billions of words",
     )
     weight_power: float = Field(0.75, gt=0, description="glove: how fast the weight falls below it")
     memory: int = Field(32, ge=1, description="glove: megabytes for counting pairs; the rest goes to disk")

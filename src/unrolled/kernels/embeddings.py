@@ -169,7 +169,7 @@ class _GloveEntries(ctypes.Structure):
 
 
 GLOVE_TENSORS = tuple(name for name, _ in _GloveEntries._fields_ if name.startswith(("input", "output")))
-"""What GloVe learns, by name: matrices (vocabulary, dimensions), biases (vocabulary), AdaGrad's sums."""
+"""What GloVe learns, by name: matrices (vocabulary, dimensions), biases and AdaGrad's sums (vocabulary)."""
 
 
 def train_glove(

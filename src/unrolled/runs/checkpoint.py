@@ -20,14 +20,14 @@ from torch import Tensor
 
 from unrolled.errors import RunError, UserError
 from unrolled.files import sync_folder, write_synced, writing
-from unrolled.runs.weights import encode, read_tensors
+from unrolled.runs.weights import encode, mapped_tensors
 
 TENSORS, RECORD = "state.safetensors", "state.json"
 _TEMPORARY = ".tmp-"
 
 
 class Checkpoint(NamedTuple):
-    """The state of a training after ``step`` updates."""
+    """The state of a training after ``step`` updates; one that was read has mapped tensors."""
 
     step: int
     tensors: dict[str, Tensor]
@@ -103,7 +103,7 @@ def read(path: Path) -> Checkpoint:
         raise UserError(f"{path / RECORD}: missing") from None
     except (OSError, ValueError):
         raise UserError(f"{path / RECORD}: damaged: its checksum differs from the recorded one") from None
-    return Checkpoint(int(path.name), read_tensors(path / TENSORS), record)
+    return Checkpoint(int(path.name), mapped_tensors(path / TENSORS), record)
 
 
 def numbered(folder: Path) -> list[Path]:

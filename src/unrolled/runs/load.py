@@ -14,7 +14,7 @@ from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.folder import RunFolder
 from unrolled.runs.recipe import Recipe
-from unrolled.runs.weights import read_tensors, restore
+from unrolled.runs.weights import mapped_tensors, restore
 
 
 def load(
@@ -69,7 +69,7 @@ def trained(task: tasks.Task, recipe: Recipe, folder: RunFolder, device: torch.d
         model = task.build()
     if recipe.training.precision == "float64":
         model = model.double()
-    restore(model, read_tensors(folder.model), folder.model)
+    restore(model, mapped_tensors(folder.model), folder.model)
     return model.to(device).eval()
 
 

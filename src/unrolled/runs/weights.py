@@ -113,13 +113,23 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: the file is missing, damaged, or its checksum differs.
     """
+    return {name: tensor.clone() for name, tensor in mapped_tensors(path).items()}
+
+
+def mapped_tensors(path: Path) -> dict[str, Tensor]:
+    """:func:`read_tensors` on the file's own memory, which is unaligned and changes when the file does.
+
+    They are there to be copied, into a model that would else be in memory twice.
+
+    Raises:
+        UserError: as :func:`read_tensors`.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
         with safe_open(str(path), framework="pt") as file:
             recorded = (file.metadata() or {}).get("sha256")
-            # Cloned: a tensor on the file's own memory is unaligned, and would change when the file does.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: damaged or not a safetensors file ({error})") from None
     if recorded is not None and recorded != _digest(tensors):

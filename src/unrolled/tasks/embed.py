@@ -89,10 +89,9 @@ class Embed(base.SelfLearning):
 
     sections: EmbedSections
 
-    def __init__(self, sections: EmbedSections, folder: Path, tokenizer: text.Tokenizer) -> None:
+    def __init__(self, sections: EmbedSections, folder: Path, words: Sequence[str]) -> None:
         super().__init__(sections, folder)
-        self.tokenizer = tokenizer
-        self.words = tokenizer.vocabulary[FIRST:]
+        self.words = words
 
     @classmethod
     def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,13 +115,16 @@ class Embed(base.SelfLearning):
         corpus = embeddings.Corpus.write(cache, task._rows(progress), len(task.words))
         progress(f"train: {corpus.total:,} words, {len(task.words):,} different ones", 1.0)
         task.method.prepare(sections.training.batch_words, progress)
+        embeddings.give_back()
         # Last, because its presence says that all of the above is whole.
         done.write_text(json.dumps({"words": corpus.total}), encoding="utf-8")
         return task
 
     @classmethod
     def open(cls, sections: EmbedSections, folder: Path) -> Embed:
-        return cls(sections, folder, text.Tokenizer.load(folder / _TOKENIZER))
+        words = text.Tokenizer.load(folder / _TOKENIZER).vocabulary[FIRST:]
+        embeddings.give_back()  # the tokenizer, several times the size of its words
+        return cls(sections, folder, words)
 
     @cached_property
     def method(self) -> embeddings.Method:
@@ -165,9 +167,10 @@ class Embed(base.SelfLearning):
 
     def _rows(self, progress: base.Progress) -> Iterator[text.Ids]:
         """The sentences as ids of words from 0; words without a vector are left out."""
+        tokenizer = text.Tokenizer.load(self.folder / _TOKENIZER)
         lines, done = _lines(self.sections), 0
         while chunk := list(islice(lines, _LINES)):
-            for row in self.tokenizer.encode_many(chunk):
+            for row in tokenizer.encode_many(chunk):
                 yield row[row >= FIRST] - FIRST
             done += len(chunk)
             progress(f"turning words into ids: {done:,} lines", 0.0)

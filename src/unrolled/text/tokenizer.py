@@ -145,7 +145,8 @@ class Tokenizer:
 
     @cached_property
     def _words(self) -> dict[str, int]:
-        return {token: i for token, i in self._tokenizer.get_vocab(False).items() if i == UNK or i > EOS}
+        # On the strings of the vocabulary: the library would make every one anew.
+        return {token: i for i, token in enumerate(self.vocabulary) if i == UNK or i > EOS}
 
     @cached_property
     def _table(self) -> Ids:

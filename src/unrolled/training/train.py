@@ -15,7 +15,7 @@ from unrolled.runs import Recipe, RunFolder, checkpoint, load
 from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.load import open_recipe, same_tokenizers
-from unrolled.runs.weights import read_tensors, restore
+from unrolled.runs.weights import mapped_tensors, restore
 from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
 from unrolled.training.interruption import deferred
 from unrolled.training.log import Log
@@ -96,7 +96,7 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         model = model.double()
     if start is not None:
         same_tokenizers(start, folder)
-        restore(model, read_tensors(start.model), start.model)
+        restore(model, mapped_tensors(start.model), start.model)
     elif saved is None:
         task.begin(model, show.say)
     trainer = Trainer(task, model.to(device), recipe.training, folder, device, now, show)
@@ -165,7 +165,7 @@ def _start(recipe: Recipe, folder: RunFolder) -> RunFolder | None:
         return None
     start = RunFolder(recipe.training.start_from)
     start.check()
-    read_tensors(start.model)
+    mapped_tensors(start.model)
     for name, path in start.tokenizers.items():
         shutil.copyfile(path, folder.path / name)
     return start

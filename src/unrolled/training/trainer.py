@@ -15,7 +15,7 @@ from unrolled.errors import RunError, UserError
 from unrolled.runs import RunFolder, TrainingSettings, checkpoint
 from unrolled.runs.average import WEIGHTS
 from unrolled.runs.checkpoint import Checkpoint
-from unrolled.runs.weights import read_tensors, restore, snapshot, weights, write_tensors
+from unrolled.runs.weights import mapped_tensors, restore, snapshot, weights, write_tensors
 from unrolled.tasks import SelfLearning, Task
 from unrolled.tasks.task import RATE, Carried, Loss
 from unrolled.training.averaging import build_averaging
@@ -264,7 +264,7 @@ class Trainer:
         """Score dev in full with the best weights; recorded in ``scores.json``, it marks a finished run."""
         scores = {}
         if self.settings.validation is not None:
-            restore(self.model, read_tensors(self.folder.model), self.folder.model)
+            restore(self.model, mapped_tensors(self.folder.model), self.folder.model)
             self.model.eval()
             if self.task.finish(self.model):
                 write_tensors(self.folder.model, weights(self.model))
@@ -305,21 +305,21 @@ class Trainer:
         Raises:
             UserError: it is of another model.
         """
-        parts: dict[str, dict[str, Tensor]] = {
-            prefix: {
-                name.removeprefix(prefix): tensor.to(self.device)
-                for name, tensor in saved.tensors.items()
-                if name.startswith(prefix)
-            }
-            for prefix in (WEIGHTS, _OPTIMIZER, _AVERAGE, _BEST, _CARRIED)
-        }
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            found = saved.tensors.items()
+            return {name.removeprefix(prefix): each for name, each in found if name.startswith(prefix)}
+
+        def kept(prefix: str) -> dict[str, Tensor]:
+            return {name: tensor.to(self.device, copy=True) for name, tensor in part(prefix).items()}
+
         record = saved.record
-        restore(self.model, parts[WEIGHTS], self.folder.state / f"{saved.step:08d}")
-        load_optimizer(self.optimizer, parts[_OPTIMIZER])
-        self.averaging.load(parts[_AVERAGE])
-        self.best = parts[_BEST] or None
-        carried = record["carried"]
-        self.carried = None if carried is None else tuple(parts[_CARRIED][str(i)] for i in range(carried))
+        restore(self.model, part(WEIGHTS), self.folder.state / f"{saved.step:08d}")
+        load_optimizer(self.optimizer, kept(_OPTIMIZER))
+        self.averaging.load(kept(_AVERAGE))
+        self.best = kept(_BEST) or None
+        carried, tensors = record["carried"], kept(_CARRIED)
+        self.carried = None if carried is None else tuple(tensors[str(i)] for i in range(carried))
         self.update, self.epoch, self.index = saved.step, record["epoch"], record["index"]
         self.schedule.load(record["schedule"])
         self.selection.load(record["selection"])
