@@ -1,14 +1,19 @@
-"""Word vectors beside gensim's on the same text with the same settings: speed, what was learnt, memory.
+"""Word vectors beside gensim's, and GloVe's beside its authors' program: speed, what was learnt, memory.
 
-Both read one file of tokenized sentences and learn from it by turns. A speed is words of the vocabulary in
-the text × epochs over the seconds of learning alone (vocabularies are made beforehand); a ratio is the median
-of the rounds' ratios. Quality is the mean over seeds, with each side's spread (largest − smallest). Memory is
-anonymous memory above that of a process that has trained on a few words, so that everything is imported.
+gensim and we read one file of tokenized sentences and learn from it by turns. A speed is words of the
+vocabulary in the text × epochs over the seconds of learning alone (vocabularies are made beforehand); a ratio
+is the median of the rounds' ratios, a round a seed. Quality is the mean over seeds, with each side's spread
+(largest − smallest). GloVe's authors' program learns from the very pairs that we counted; its speed and ours
+are in pairs.
+
+Memory is anonymous memory above that of a process that has trained on a few words, so that everything is
+imported: on WikiText-2, and on 50 MB of made-up words, hundreds of thousands of them different.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -16,30 +21,35 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks.memory import Peak
+from benchmarks.memory import Peak, write
 from benchmarks.options import Options, data
+from benchmarks.peer import ROOT, PeerError
 from benchmarks.report import Goal, Report
-from unrolled.embeddings import METHODS, Vectors
+from unrolled.embeddings import METHODS, Corpus, Vectors
+from unrolled.embeddings.pairs import block_sizes, read_block
 from unrolled.runs import Recipe
 from unrolled.training import train
 
 SETTINGS = {"dimensions": 100, "window": 5, "negatives": 5, "min_count": 5, "subsample": 1e-3, "rate": 0.025}
 SKIP_GRAM = {name: SETTINGS[name] for name in ("dimensions", "window", "negatives", "subsample")}
-GLOVE = {"method": "glove", "dimensions": SETTINGS["dimensions"], "window": 10}
-GLOVE_EPOCHS = 25
+GLOVE = {"method": "glove", "dimensions": SETTINGS["dimensions"], "window": 10, "maximum_count": 10}
+GLOVE_EPOCHS, GLOVE_RATE = 15, 0.1
+SEEDS = (1, 2, 3)
+MADE_UP = 50_000_000
 
 
 @dataclass
 class Row:
-    """One contender: words a second of each round, and its scores by seed."""
+    """One contender: words (or pairs) a second of each round, and its scores by seed."""
 
     name: str
     speeds: list[float] = field(default_factory=list)
@@ -52,22 +62,20 @@ class Row:
     def spread(self, test: str) -> float:
         return max(self.scores[test]) - min(self.scores[test])
 
-    def cells(self, text: str, theirs: Row | None) -> list[str]:
+    def keep(self, speed: float, scores: dict[str, float]) -> None:
+        self.speeds.append(speed)
+        for name, value in scores.items():
+            self.scores.setdefault(name, []).append(value)
+
+    def cells(self, work: str, theirs: Row) -> list[str]:
         scores = [
             f"{statistics.mean(self.scores[test]):.1f} (spread {self.spread(test):.1f})"
             if test in self.scores
             else ""
             for test in ("word pairs", "analogies")
         ]
-        return [
-            f"{self.name}, {text}",
-            *(
-                [f"{statistics.median(self.speeds):,.0f}", f"{self.ratio(theirs):.2f}"]
-                if theirs
-                else ["", ""]
-            ),
-            *scores,
-        ]
+        speed, ratio = statistics.median(self.speeds), self.ratio(theirs)
+        return [f"{work}: {self.name}", f"{speed:,.0f}", f"{ratio:.2f}", *scores, ""]
 
 
 @dataclass(frozen=True)
@@ -88,33 +96,48 @@ class Tests:
 
 def run(options: Options) -> Report:
     threads, words = torch.get_num_threads(), data("word-eval")
-    seeds = range(1, options.rounds + 1)
     tests = Tests(words / "wordsim353.tsv", words / "questions-words.txt")
     wikitext = data("wikitext-2") / "train.txt"
-    found, goals = [], []
+    found: list[list[str]] = []
+    goals: list[Goal] = []
+    notes = ["quality: the bound is the peer's mean less its spread from seed to seed"]
+
+    def beside(what: str, text: str, unit: str, bound: float, both: Callable[[], tuple[Row, Row]]) -> None:
+        if not options.wants(f"{what}, {text}"):
+            return
+        try:
+            ours, theirs = both()
+        except PeerError as error:
+            notes.append(f"{what}, {text} did not run: {error}")
+            return
+        found.extend(row.cells(f"{what}, {text}", theirs) for row in (ours, theirs))
+        goals.append(Goal(f"{what}, {text}", f"× {theirs.name}'s {unit}", ours.ratio(theirs), bound))
+        for test, values in ours.scores.items():
+            least = statistics.mean(theirs.scores[test]) - theirs.spread(test)
+            goals.append(Goal(f"{what}, {test}", "mean of seeds", statistics.mean(values), round(least, 2)))
+
     with tempfile.TemporaryDirectory() as folder:
-        reviews = _reviews(data("imdb") / "aclImdb.tar.gz", Path(folder) / "imdb.txt")
+        reviews, made_up = Path(folder) / "imdb.txt", Path(folder) / "made-up.txt"
+        _reviews(data("imdb") / "aclImdb.tar.gz", reviews)
         for name, text, asked, epochs in (("WikiText-2", wikitext, tests, 5), ("IMDb", reviews, Tests(), 1)):
-            ours, theirs = compare(text, asked, epochs=epochs, threads=threads, seeds=seeds)
-            found += [row.cells(name, theirs) for row in (ours, theirs)]
-            goals.append(Goal(f"skip-gram, {name}", "× gensim's words/s", ours.ratio(theirs), 2.5))
-            for test, values in ours.scores.items():
-                least = statistics.mean(theirs.scores[test]) - theirs.spread(test)
-                goals.append(Goal(f"skip-gram, {test}", "mean of seeds", statistics.mean(values), least))
-    glove = Row("unrolled, GloVe")
-    for seed in seeds:
-        with tempfile.TemporaryDirectory() as folder:
-            speed, vectors = _unrolled(wikitext, Path(folder), GLOVE, GLOVE_EPOCHS, threads, seed)
-        _keep(glove, speed, tests.ask(vectors))
-    found.append(glove.cells(f"WikiText-2, {GLOVE_EPOCHS} epochs", None))
-    for method in METHODS:
-        used = memory(wikitext, method, threads)
-        parts = (f"{key} {value:.0f} MB" for key, value in used.items())
-        found.append([f"{method}, WikiText-2, memory", "", "", *parts])
-        rest = used["peak"] - used["matrices"]
-        goals.append(Goal(f"{method}, memory", "MB beyond the two matrices", rest, 100, at_most=True))
-    notes = ["quality: the bound is gensim's mean less its spread from seed to seed"]
-    return Report(goals, ["contender", "words/s", "× gensim", "word pairs", "analogies"], found, notes)
+            both = partial(compare, text, asked, epochs=epochs, threads=threads, seeds=SEEDS)
+            beside("skip-gram", name, "words/s", 2.5, both)
+        both = partial(compare_glove, wikitext, tests, threads=threads, seeds=SEEDS)
+        beside("GloVe", "WikiText-2", "pairs/s", 2, both)
+        write(made_up, MADE_UP)
+        for method in METHODS:
+            for name, text in (("WikiText-2", wikitext), ("made-up words", made_up)):
+                if not options.wants(f"{method}, {name}, memory"):
+                    continue
+                used = memory(text, method, threads)
+                rest = used["peak"] - used["matrices"] - used["words"]
+                parts = f"{rest:.0f} + matrices {used['matrices']:.0f} + words {used['words']:.0f}"
+                found.append([f"{method}, {name}", "", "", "", "", parts])
+                goals.append(
+                    Goal(f"{method}, {name}", "MB beside matrices and words", rest, 100, at_most=True)
+                )
+    columns = ["work", "words or pairs/s", "×", "word pairs", "analogies", "memory at most, MB"]
+    return Report(goals, columns, found, notes)
 
 
 def compare(text: Path, tests: Tests, *, epochs: int, threads: int, seeds: Sequence[int]) -> tuple[Row, Row]:
@@ -125,8 +148,9 @@ def compare(text: Path, tests: Tests, *, epochs: int, threads: int, seeds: Seque
     ours, theirs = Row("unrolled"), Row("gensim")
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
-            speed, vectors = _unrolled(text, Path(folder), SKIP_GRAM, epochs, threads, seed)
-        _keep(ours, speed, tests.ask(vectors))
+            training = {"epochs": epochs, "learning_rate": SETTINGS["rate"]}
+            speed, vectors = _unrolled(text, Path(folder), SKIP_GRAM, training, threads, seed)
+        ours.keep(speed, tests.ask(vectors))
 
         model = Word2Vec(
             vector_size=SETTINGS["dimensions"],
@@ -146,15 +170,74 @@ def compare(text: Path, tests: Tests, *, epochs: int, threads: int, seeds: Seque
         begin = time.perf_counter()
         model.train(sentences, total_examples=model.corpus_count, epochs=epochs)
         passed = time.perf_counter() - begin
-        _keep(theirs, words * epochs / passed, tests.ask(Vectors(model.wv.index_to_key, model.wv.vectors)))
+        vectors = Vectors(model.wv.index_to_key, model.wv.vectors)
+        theirs.keep(words * epochs / passed, tests.ask(vectors))
     return ours, theirs
 
 
+def compare_glove(text: Path, tests: Tests, *, threads: int, seeds: Sequence[int]) -> tuple[Row, Row]:
+    """Ours and that of GloVe's authors, on the same pairs.
+
+    Raises:
+        PeerError: their program is not there.
+    """
+    source = Path(os.environ.get("GLOVE", ROOT / "build" / "GloVe"))
+    program = source / "build" / "glove"
+    if not program.is_file():
+        raise PeerError(f"{program} is not there: clone stanfordnlp/GloVe to {source} (or $GLOVE), `make` it")
+    ours, theirs = Row("unrolled"), Row("the authors' program")
+    training = {"epochs": GLOVE_EPOCHS, "learning_rate": GLOVE_RATE}
+    for seed in seeds:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            speed, vectors = _unrolled(text, folder, GLOVE, training, threads, seed)
+            ours.keep(speed, tests.ask(vectors))
+            pairs = _write_pairs(folder / "run" / "cache", vectors.words, folder)
+            options = {
+                "input-file": folder / "pairs",
+                "vocab-file": folder / "words",
+                "save-file": folder / "made",
+                "binary": 1,
+                "vector-size": GLOVE["dimensions"],
+                "x-max": GLOVE["maximum_count"],
+                "iter": GLOVE_EPOCHS,
+                "eta": GLOVE_RATE,
+                "threads": threads,
+                "seed": seed,
+            }
+            command = [str(program), *(str(part) for key in options for part in (f"-{key}", options[key]))]
+            begin = time.perf_counter()
+            subprocess.run(command, check=True, capture_output=True)
+            passed = time.perf_counter() - begin
+            # Both matrices, each row with its bias behind it.
+            made = np.fromfile(folder / "made.bin").reshape(2, len(vectors), -1)[..., :-1].sum(0)
+            made = Vectors(vectors.words, made.astype(np.float32))
+            theirs.keep(pairs * GLOVE_EPOCHS / passed, tests.ask(made))
+    return ours, theirs
+
+
+def _write_pairs(cache: Path, words: Sequence[str], folder: Path) -> int:
+    """What we counted as their program reads it: ``folder/words``, and in random order ``folder/pairs``."""
+    pair = np.dtype([("first", np.int32), ("second", np.int32), ("count", np.float64)])
+    sizes = block_sizes(cache)
+    with (folder / "pairs").open("wb") as file:
+        for block in range(len(sizes)):
+            entries = read_block(cache, block, (0,))
+            pairs = np.empty(len(entries.rows), dtype=pair)
+            pairs["first"], pairs["second"] = entries.rows + 1, entries.columns + 1
+            pairs["count"] = entries.counts
+            pairs.tofile(file)
+    counts = Corpus(cache).counts.tolist()
+    lines = (f"{word} {count}\n" for word, count in zip(words, counts, strict=True))
+    (folder / "words").write_text("".join(lines), encoding="utf-8")
+    return int(sizes.sum())
+
+
 def _unrolled(
-    text: Path, folder: Path, model: dict[str, Any], epochs: int, threads: int, seed: int
+    text: Path, folder: Path, model: dict[str, Any], training: dict[str, Any], threads: int, seed: int
 ) -> tuple[float, Vectors]:
     """Words a second and the vectors; of GloVe pairs that meet, a second."""
-    predictor = _learn(text, folder / "run", model, threads, epochs=epochs, seed=seed)
+    predictor = _learn(text, folder / "run", model, training, threads, seed=seed)
     lines = map(json.loads, (folder / "run" / "log.jsonl").read_text().splitlines())
     # Lines are of as many words each, so that the mean speed is the harmonic one.
     speed = statistics.harmonic_mean([line["tokens_per_second"] for line in lines if "loss" in line])
@@ -165,25 +248,23 @@ def _learn(
     text: Path,
     run: Path,
     model: dict[str, Any],
+    training: dict[str, Any],
     threads: int,
     *,
-    epochs: int = 1,
     seed: int = 1,
     min_count: float = SETTINGS["min_count"],
 ) -> Any:
-    sections = {"data": {"train": str(text.resolve())}, "text": {"min_count": min_count}, "model": model}
-    training = {"epochs": epochs, "log_every": 10, "tensorboard": False}
-    recipe = Recipe.check({"task": "embed", **sections, "training": training}, run / "recipe.toml")
-    return train(recipe, run, threads=threads, seed=seed, progress=False)
+    values = {
+        "task": "embed",
+        "data": {"train": str(text.resolve())},
+        "text": {"min_count": min_count},
+        "model": model,
+        "training": {"log_every": 10, "tensorboard": False, **training},
+    }
+    return train(Recipe.check(values, run / "recipe.toml"), run, threads=threads, seed=seed, progress=False)
 
 
-def _keep(row: Row, speed: float, scores: dict[str, float]) -> None:
-    row.speeds.append(speed)
-    for name, value in scores.items():
-        row.scores.setdefault(name, []).append(value)
-
-
-def _reviews(archive: Path, text: Path) -> Path:
+def _reviews(archive: Path, text: Path) -> None:
     """The training reviews, a review a line, lower-cased words and marks apart."""
     with tarfile.open(archive) as files, text.open("w", encoding="utf-8") as lines:
         for file in files:
@@ -192,11 +273,10 @@ def _reviews(archive: Path, text: Path) -> Path:
             ):
                 words = re.findall(r"\w+|[^\w\s]", content.read().decode().replace("<br />", " ").lower())
                 lines.write(" ".join(words) + "\n")
-    return text
 
 
 def memory(text: Path, method: str, threads: int) -> dict[str, float]:
-    """Megabytes: the most anonymous memory of a process that learns from the text; and the matrices."""
+    """Megabytes: the most anonymous memory that learning from the text takes; the matrices; the words."""
     command = [sys.executable, "-m", "benchmarks.embeddings", str(text), method, str(threads)]
     return json.loads(
         subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
@@ -204,17 +284,19 @@ def memory(text: Path, method: str, threads: int) -> dict[str, float]:
 
 
 def _memory(text: Path, method: str, threads: int) -> dict[str, float]:
-    model = {"method": method}
+    model, training = {"method": method}, {"epochs": 1}
     with tempfile.TemporaryDirectory() as folder:
         few = Path(folder) / "few.txt"
         few.write_text("to be or not to be\n" * 9, encoding="utf-8")
-        _learn(few, Path(folder) / "few", model, threads, min_count=1)
+        _learn(few, Path(folder) / "few", model, training, threads, min_count=1)
         before = Peak.now()
         with Peak() as peak:
-            predictor = _learn(text, Path(folder) / "run", model, threads)
+            predictor = _learn(text, Path(folder) / "run", model, training, threads)
         tensors = dict(predictor.models[0].named_parameters())
         matrices = sum(tensors[name].nbytes for name in ("input", "output"))
-    return {"peak": (peak.bytes - before) / 1e6, "matrices": matrices / 1e6}
+        words = predictor.task.words
+        strings = sys.getsizeof(words) + sum(map(sys.getsizeof, words))
+    return {"peak": (peak.bytes - before) / 1e6, "matrices": matrices / 1e6, "words": strings / 1e6}
 
 
 if __name__ == "__main__":

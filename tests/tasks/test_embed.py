@@ -222,5 +222,5 @@ def test_a_recipe_that_is_silent_has_the_methods_own_rate(tmp_path: Path) -> Non
     (tmp_path / "recipe.toml").write_text('task = "embed"\n[data]\ntrain = "x"\n[training]\nepochs = 1\n')
     assert rate() == (0.025, "linear")
     assert rate('model.method="cbow"') == (0.075, "linear")
-    assert rate('model.method="glove"') == (0.05, "constant")
+    assert rate('model.method="glove"') == (0.1, "constant")
     assert rate("training.learning_rate=0.5") == (0.5, "linear")

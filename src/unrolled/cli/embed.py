@@ -57,7 +57,7 @@ def train(
     ] = "skip-gram",
     dimensions: Annotated[int, typer.Option(metavar="N", help="Numbers in a vector.")] = 100,
     epochs: Annotated[
-        int | None, typer.Option(metavar="N", help="Passes; 5 by default, of glove 25.", show_default=False)
+        int | None, typer.Option(metavar="N", help="Passes; 5 by default, of glove 15.", show_default=False)
     ] = None,
     raw: Annotated[
         bool, typer.Option("--raw", help="The text is not tokenized: split marks from words, lower-case.")
@@ -91,7 +91,7 @@ def train(
         "data": {"train": texts[0] if len(texts) == 1 else texts},
         "text": {"split": "words", "lowercase": True} if raw else {},
         "model": {"method": method, "dimensions": dimensions},
-        "training": {"epochs": epochs or (25 if method == "glove" else 5)},
+        "training": {"epochs": epochs or (15 if method == "glove" else 5)},
     }
     given = [override(values, each) for each in overrides or ()]
     recipe = Recipe.check(values, Path("embed train"), given=given)

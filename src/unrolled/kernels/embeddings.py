@@ -208,14 +208,15 @@ def train_glove(
 class PairTable:
     """How often pairs of words meet, weighted by 1/distance: a hash table of fixed size.
 
+    Its memory is taken with the first pair and given back by :meth:`take`.
+
     Args:
         megabytes: its memory; a pair takes 16 bytes, and the table is full at three quarters.
     """
 
     def __init__(self, megabytes: int) -> None:
         self._capacity = 1 << ((megabytes << 20) // 16).bit_length() - 1
-        self._keys = np.full(self._capacity, _EMPTY, dtype=np.uint64)
-        self._values = np.zeros(self._capacity)
+        self._slots: tuple[NDArray[np.uint64], NDArray[np.float64]] | None = None
         self._used = ctypes.c_int64()
 
     def __len__(self) -> int:
@@ -233,14 +234,17 @@ class PairTable:
         Returns:
             the position reached: the end, unless the table is full.
         """
+        if self._slots is None:
+            self._slots = np.full(self._capacity, _EMPTY, dtype=np.uint64), np.empty(self._capacity)
+        keys, values = self._slots
         reached: int = _count_pairs()(
             _address(ids, np.int32),
             _address(bounds, np.int64),
             len(bounds) - 1,
             position,
             window,
-            _address(self._keys, np.uint64),
-            _address(self._values, np.float64),
+            _address(keys, np.uint64),
+            _address(values, np.float64),
             self._capacity,
             ctypes.addressof(self._used),
         )
@@ -248,11 +252,11 @@ class PairTable:
 
     def take(self) -> tuple[UInt64[np.ndarray, " pairs"], Float64[np.ndarray, " pairs"]]:
         """Empty the table: keys (smaller id · 2³² + larger id), ascending, and values."""
-        there = self._keys != _EMPTY
-        keys, values = self._keys[there], self._values[there]
-        self._keys[:] = _EMPTY
-        self._used.value = 0
-        order = np.argsort(keys)
+        if self._slots is None:
+            return np.empty(0, dtype=np.uint64), np.empty(0)
+        keys, values = self._slots
+        order = np.argsort(keys)[: len(self)]  # an empty slot's key is above all others
+        self._slots, self._used.value = None, 0
         return keys[order], values[order]
 
 

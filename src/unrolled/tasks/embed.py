@@ -96,7 +96,7 @@ class Embed(base.SelfLearning):
     @classmethod
     def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:
         if model.get("method") == "glove":
-            return {"learning_rate": 0.05, "validate_every": 0}
+            return {"learning_rate": 0.1, "validate_every": 0}
         rate = 0.075 if model.get("method") == "cbow" else 0.025
         falling = {"schedule": "linear", "minimum_learning_rate": 0.0001}
         return {"learning_rate": rate, "validate_every": 0, **falling}
@@ -114,6 +114,7 @@ class Embed(base.SelfLearning):
         task = cls.open(sections, folder)
         corpus = embeddings.Corpus.write(cache, task._rows(progress), len(task.words))
         progress(f"train: {corpus.total:,} words, {len(task.words):,} different ones", 1.0)
+        embeddings.give_back()
         task.method.prepare(sections.training.batch_words, progress)
         embeddings.give_back()
         # Last, because its presence says that all of the above is whole.
