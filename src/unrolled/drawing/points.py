@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unrolled.drawing.colours import MARKERS, SERIES
+from unrolled.drawing.colours import GRID, MARKERS, SERIES
 from unrolled.drawing.figure import Target, draw_on
 from unrolled.drawing.labels import shortened
+from unrolled.drawing.placing import place
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def draw_points(
@@ -43,16 +48,41 @@ def draw_points(
                 marker=MARKERS[index % len(MARKERS)],
                 label=kind,
             )
-        for (x, y), name in zip(positions, names, strict=True):
-            axes.annotate(name, (x, y), xytext=(3, 2), textcoords="offset points", fontsize=7.5)
         axes.grid(True)
         axes.margins(0.06)
+        axes.autoscale_view()
+        _name(axes, positions, names)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if title:
             axes.set_title(title, loc="left")
         if groups is not None:
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+
+
+def _name(axes: Axes, positions: NDArray[np.float64], names: Sequence[str]) -> None:
+    """Labels beside their points; one that had to be moved away has a line to it."""
+    texts = [
+        axes.annotate(name, point, xytext=(0, 0), textcoords="offset points", fontsize=7.5)
+        for name, point in zip(names, positions, strict=True)
+    ]
+    dots = axes.figure.dpi / 72  # in a point, the unit of offsets
+    sizes = np.array([text.get_window_extent().size for text in texts]) / dots
+    corners = place(axes.transData.transform(positions) / dots, sizes, _GAP)
+    for text, corner, size in zip(texts, corners, sizes, strict=True):
+        text.set_position(corner)
+        nearest = np.clip(0, corner, corner + size)
+        if np.linalg.norm(nearest) > 2 * _GAP:
+            axes.annotate(
+                "",
+                text.xy,
+                xytext=nearest,
+                textcoords="offset points",
+                arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": GRID, "shrinkA": 0, "shrinkB": 2},
+            )
+
+
+_GAP = 3.0
 
 
 def check_points(
