@@ -43,8 +43,8 @@ SETTINGS = {"dimensions": 100, "window": 5, "negatives": 5, "min_count": 5, "sub
 SKIP_GRAM = {name: SETTINGS[name] for name in ("dimensions", "window", "negatives", "subsample")}
 GLOVE = {"method": "glove", "dimensions": SETTINGS["dimensions"], "window": 10, "maximum_count": 10}
 GLOVE_EPOCHS, GLOVE_RATE = 15, 0.1
-SEEDS = (1, 2, 3)
 MADE_UP = 50_000_000
+ROWS, SIZE = 1_000_000, 300
 
 
 @dataclass
@@ -96,11 +96,15 @@ class Tests:
 
 def run(options: Options) -> Report:
     threads, words = torch.get_num_threads(), data("word-eval")
+    seeds = range(1, options.rounds + 1)
     tests = Tests(words / "wordsim353.tsv", words / "questions-words.txt")
     wikitext = data("wikitext-2") / "train.txt"
     found: list[list[str]] = []
     goals: list[Goal] = []
-    notes = ["quality: the bound is the peer's mean less its spread from seed to seed"]
+    notes = [
+        "quality: the bound is the peer's mean less its spread from seed to seed",
+        "memory: what there is at most beyond the two matrices and the words' strings",
+    ]
 
     def beside(what: str, text: str, unit: str, bound: float, both: Callable[[], tuple[Row, Row]]) -> None:
         if not options.wants(f"{what}, {text}"):
@@ -118,11 +122,12 @@ def run(options: Options) -> Report:
 
     with tempfile.TemporaryDirectory() as folder:
         reviews, made_up = Path(folder) / "imdb.txt", Path(folder) / "made-up.txt"
-        _reviews(data("imdb") / "aclImdb.tar.gz", reviews)
+        if options.wants("skip-gram, IMDb"):
+            _reviews(data("imdb") / "aclImdb.tar.gz", reviews)
         for name, text, asked, epochs in (("WikiText-2", wikitext, tests, 5), ("IMDb", reviews, Tests(), 1)):
-            both = partial(compare, text, asked, epochs=epochs, threads=threads, seeds=SEEDS)
+            both = partial(compare, text, asked, epochs=epochs, threads=threads, seeds=seeds)
             beside("skip-gram", name, "words/s", 2.5, both)
-        both = partial(compare_glove, wikitext, tests, threads=threads, seeds=SEEDS)
+        both = partial(compare_glove, wikitext, tests, threads=threads, seeds=seeds)
         beside("GloVe", "WikiText-2", "pairs/s", 2, both)
         write(made_up, MADE_UP)
         for method in METHODS:
@@ -136,6 +141,12 @@ def run(options: Options) -> Report:
                 goals.append(
                     Goal(f"{method}, {name}", "MB beside matrices and words", rest, 100, at_most=True)
                 )
+        if options.wants("a query"):
+            first, seconds = query(Path(folder) / "vectors.npy")
+            work = f"a query over {ROWS:,} × {SIZE}, mapped from disk"
+            goals.append(Goal(work, "ms, page cache warm", 1e3 * seconds, 100, at_most=True))
+            also = "the first, which also measures every vector"
+            notes.append(f"{work}: {1e3 * seconds:.0f} ms; {also}: {1e3 * first:.0f} ms")
     columns = ["work", "words or pairs/s", "×", "word pairs", "analogies", "memory at most, MB"]
     return Report(goals, columns, found, notes)
 
@@ -262,6 +273,22 @@ def _learn(
         "training": {"log_every": 10, "tensorboard": False, **training},
     }
     return train(Recipe.check(values, run / "recipe.toml"), run, threads=threads, seed=seed, progress=False)
+
+
+def query(path: Path) -> tuple[float, float]:
+    """Seconds of the first question to vectors mapped from disk, and the median of nine later ones."""
+    matrix = np.lib.format.open_memmap(path, "w+", np.float32, (ROWS, SIZE))
+    random = np.random.default_rng(1)
+    for rows in np.split(matrix, 20):
+        rows[:] = random.standard_normal(rows.shape, dtype=np.float32)
+    del matrix, rows
+    vectors = Vectors([f"word{i}" for i in range(ROWS)], np.load(path, mmap_mode="r"))
+    times = []
+    for i in range(10):
+        begin = time.perf_counter()
+        vectors.most_similar(f"word{i}")
+        times.append(time.perf_counter() - begin)
+    return times[0], statistics.median(times[1:])
 
 
 def _reviews(archive: Path, text: Path) -> None:

@@ -99,7 +99,7 @@ def train(
         recipe = recipe.with_seed(chosen.seed)
     trained = unrolled.train(
         recipe,
-        run if run is not None else Path("runs") / Path(texts[0]).stem,
+        run if run is not None else Path("runs") / Path(texts[0]).resolve().stem,
         device=chosen.device,
         threads=chosen.threads,
         allow_inexact=allow_inexact,
@@ -249,7 +249,10 @@ def plot(
     from unrolled import drawing
     from unrolled.embeddings import pca, t_sne
 
-    page = output.suffix.lower() in (".html", ".htm")
+    ending = output.suffix.lower()
+    page = ending in (".html", ".htm")
+    if not page and ending not in (".png", ".svg"):
+        raise UserError(f"{output}: give a file that ends in .png or .svg (a picture) or .html (a page)")
     if not page:
         drawing.check_target(output)
     asked = _open(ctx, vectors)
