@@ -43,6 +43,12 @@ def test_answers_can_be_given(unrolled: Run, run: Path, tmp_path: Path) -> None:
     assert [each["target"] for each in told.json["alignments"]] == [["B", "A", "</s>"], ["C", "</s>"]]
 
 
+def test_unknown_characters_are_read_as_the_model_reads_them(unrolled: Run, run: Path) -> None:
+    for view in ("alignment", "gates", "gradients", "beam"):
+        told = unrolled("inspect", view, run, "--text", "漢 ß", "--answer", "字")
+        assert told.code == 0, told.err
+
+
 @pytest.mark.parametrize("view", ["alignment", "gates", "gradients", "beam"])
 def test_each_view_of_a_text_in_every_form(unrolled: Run, run: Path, tmp_path: Path, view: str) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
@@ -85,7 +91,14 @@ def test_errors_and_report(unrolled: Run, run: Path, tmp_path: Path) -> None:
         (["gates", "--text", "a", "--unit", "99"], "no unit 99"),
         (["gates", "--text", "a", "-o", "x.pdf"], "x.pdf: give a file that ends in"),
         (["beam", "-"], "beam looks at one text, not at 2"),
-        (["beam", "--text", ""], "beam looks at one text, not at 0"),
+        (["beam", "--text", ""], "beam: no text to look at"),
+        (["alignment", "--text", " "], "alignment: no text to look at"),
+        (["report", "--text", ""], "report: no text to look at"),
+        (["gradients", "--text", "a", "--at", "9"], "nothing is predicted at step 9; the last step is"),
+        (["gradients", "--text", "a", "--with", "nowhere"], "nowhere: no such run folder"),
+        (["gates", "--text", "a", "--cell", "x"], 'no cell "x"; there are: encoder.layers.cells.0'),
+        (["gates", "--text", "a", "-o", "no/x.png"], "the folder no does not exist"),
+        (["beam", "--text", "a", "--beam", "0"], "--beam"),
         (["errors", "--split", "tset"], "tset"),
     ],
 )

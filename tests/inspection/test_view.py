@@ -8,6 +8,7 @@ import pytest
 from unrolled.errors import RunError, UserError
 from unrolled.inspection import Alignment, check_output, write
 from unrolled.inspection.alignment import Alignments
+from unrolled.inspection.view import _write_arrays
 
 VIEW = Alignments([Alignment(["<b>", "</s>"], ["ü", "</s>"], np.array([[0.9, 0.1], [0.0, 1.0]]))] * 2)
 
@@ -35,5 +36,10 @@ def test_a_wrong_place_is_named_before_the_work(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="does not exist; create it first"):
         check_output(tmp_path / "no" / "a.npz")
     (tmp_path / "dir.npz").mkdir()
-    with pytest.raises(RunError, match=r"dir\.npz: cannot be written"):
-        write(VIEW, tmp_path / "dir.npz")
+    with pytest.raises(UserError, match=r"dir\.npz: is a folder"):
+        check_output(tmp_path / "dir.npz")
+
+
+def test_a_full_disk_is_an_error_of_the_run() -> None:
+    with pytest.raises(RunError, match=r"cannot be written"):
+        _write_arrays(Path("/dev/full"), VIEW.arrays())

@@ -10,7 +10,16 @@ import typer
 
 from unrolled.cli.everywhere import settings
 from unrolled.cli.lines import all_lines
-from unrolled.cli.running import JsonOption, RunArgument, SplitOption, given, open_run, to_json
+from unrolled.cli.running import (
+    BeamOption,
+    JsonOption,
+    LengthPenaltyOption,
+    RunArgument,
+    SplitOption,
+    given,
+    open_run,
+    to_json,
+)
 from unrolled.errors import UserError
 
 if TYPE_CHECKING:
@@ -28,6 +37,9 @@ AnswersOption = Annotated[
     str | None, typer.Option(metavar="FILE", help="The answer to each text; the model's own otherwise.")
 ]
 AnswerOption = Annotated[str | None, typer.Option(metavar="TEXT", help="The answer to --text.")]
+LimitOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Judge the errors of the first N texts alone.")
+]
 OutputOption = Annotated[
     list[Path] | None,
     typer.Option(
@@ -66,8 +78,7 @@ def alignment(
     [bold]Examples:[/bold]  unrolled inspect alignment runs/fr-en --text "un chat noir" -o picture.png
     ·  unrolled inspect alignment runs/fr-en input.fr --answers reference.en > pairs
     """
-    _check(output)
-    predictor = open_run(run, settings(ctx))
+    predictor = _open(ctx, run, output)
     from unrolled import inspection
 
     lines, replies = _lines(file, text, answers, answer)
@@ -100,8 +111,7 @@ def gates(
     [bold]Examples:[/bold]  unrolled inspect gates runs/shakespeare play.txt -o gates.html
     ·  unrolled inspect gates runs/shakespeare play.txt --gate cell --unit 42 -o unit.png
     """
-    _check(output)
-    predictor = open_run(run, settings(ctx))
+    predictor = _open(ctx, run, output)
     from unrolled import inspection
 
     texts, replies = _texts(predictor, file, text, answers, answer)
@@ -133,8 +143,8 @@ def gradients(
 
     [bold]Examples:[/bold]  unrolled inspect gradients runs/lstm play.txt --with runs/rnn -o gradients.html
     """
-    _check(output)
-    predictors = {str(each): open_run(each, settings(ctx)) for each in [run, *(others or ())]}
+    predictors = {str(run): _open(ctx, run, output)}
+    predictors |= {str(each): open_run(each, settings(ctx)) for each in others or ()}
     from unrolled import inspection
 
     texts, replies = _texts(predictors[str(run)], file, text, answers, answer)
@@ -147,27 +157,28 @@ def beam(
     run: RunArgument,
     file: FileArgument = None,
     text: TextOption = None,
-    answer: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="A reference: where did it fall out?")
-    ] = None,
-    beam: Annotated[
-        int | None, typer.Option(metavar="B", min=1, help="Hypotheses kept at each step.")
-    ] = None,
-    length_penalty: Annotated[float | None, typer.Option(metavar="α", min=0.0, help="The exponent.")] = None,
+    answer: AnswerOption = None,
+    beam: BeamOption = None,
+    length_penalty: LengthPenaltyOption = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
     """The tree of one text's search; printed: the answers found, each with its score and log-probability.
 
+    With --answer it is told where the search lost that answer.
+
     [bold]Examples:[/bold]  unrolled inspect beam runs/fr-en --text "un chat" --answer "a cat" -o tree.svg
     """
-    _check(output)
-    predictor = open_run(run, settings(ctx))
+    predictor = _open(ctx, run, output)
     from unrolled import inspection
 
     texts, _ = _texts(predictor, file, text, None, None)
     if len(texts) != 1:
-        raise UserError(f"beam looks at one text, not at {len(texts)}: give --text TEXT")
+        raise UserError(
+            f"beam looks at one text, not at {len(texts)}: give --text TEXT"
+            if texts
+            else "beam: no text to look at"
+        )
     options = given(beam=beam, length_penalty=length_penalty)
     _show(inspection.beam(predictor, texts[0], answer, **options), output, json)
 
@@ -177,7 +188,7 @@ def errors(
     ctx: typer.Context,
     run: RunArgument,
     split: SplitOption = "dev",
-    limit: Annotated[int | None, typer.Option(metavar="N", min=1, help="The first N texts alone.")] = None,
+    limit: LimitOption = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -185,8 +196,7 @@ def errors(
 
     [bold]Examples:[/bold]  unrolled inspect errors runs/fr-en --limit 200 -o errors.html
     """
-    _check(output)
-    predictor = open_run(run, settings(ctx))
+    predictor = _open(ctx, run, output)
     from unrolled import inspection
 
     _show(inspection.errors(predictor, split, limit, progress=_say), output, json)
@@ -200,18 +210,17 @@ def report(
     text: TextOption = None,
     answers: AnswersOption = None,
     answer: AnswerOption = None,
-    limit: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Dev texts whose errors are judged.")
-    ] = None,
+    limit: LimitOption = None,
     output: OutputOption = None,
     json: JsonOption = False,
 ) -> None:
     """Every view that the run has, on one page; of its first dev texts unless others are given.
 
+    Errors are of 100 dev texts unless --limit is given.
+
     [bold]Examples:[/bold]  unrolled inspect report runs/fr-en -o report.html
     """
-    _check(output)
-    predictor = open_run(run, settings(ctx))
+    predictor = _open(ctx, run, output)
     from unrolled import inspection
 
     texts, replies = (
@@ -222,13 +231,14 @@ def report(
     _show(inspection.report(predictor, texts, replies, progress=_say, **given(judged=limit)), output, json)
 
 
-def _check(output: Sequence[Path] | None) -> None:
-    """Refuse an output that cannot be written before anything long begins."""
+def _open(ctx: typer.Context, run: Path, output: Sequence[Path] | None) -> Predictor:
+    """The run, once it is known that what is asked for can be written: before anything long begins."""
     if output:
-        from unrolled.inspection.view import check_output
+        from unrolled.inspection import check_output
 
         for path in output:
             check_output(path)
+    return open_run(run, settings(ctx))
 
 
 def _lines(

@@ -82,12 +82,14 @@ def check_output(path: str | Path, endings: Sequence[str] = ENDINGS) -> Path:
     """The path, when a view can be written there: to be asked before a long computation, not after it.
 
     Raises:
-        UserError: another ending, a folder that does not exist, or matplotlib is missing.
+        UserError: another ending, a folder that does not exist or is itself named, or matplotlib is missing.
     """
     path = Path(path)
     ending = path.suffix.lower()
     if ending not in endings:
         raise UserError(f"{path}: give a file that ends in {', '.join(endings)}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a file's name")
     if not path.parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if ending != ".npz":
