@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
 
-from unrolled.drawing.curves import Series, draw_curves
+from unrolled.drawing.curves import Series, _foot, draw_curves
 
 Words = Callable[..., list[str]]
 
@@ -30,6 +30,28 @@ def test_a_band_is_drawn_between_low_and_high(tmp_path: Path) -> None:
     draw_curves([Series("a", [1, 2], [1, 2], [0, 1], [2, 3])], banded)
     assert "opacity: 0.18" in banded.read_text()
     assert "opacity: 0.18" not in plain.read_text()
+
+
+def test_a_band_that_reaches_zero_goes_to_the_foot_of_a_log_axis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def band(low: list[float]) -> Series:
+        return Series("a", [0, 1], [1e-3, 1e-4], low, [1, 1])
+
+    assert _foot([band([0, 1e-5])]) == pytest.approx(5e-6)
+    assert _foot([band([1e-4, 1e-5])]) is None
+    assert _foot([Series("a", [0], [0], [0], [0])]) is None
+    drawn: list[list[float]] = []
+    monkeypatch.setattr(
+        "matplotlib.axes.Axes.fill_between", lambda self, x, low, high, **look: drawn.append(low.tolist())
+    )
+    draw_curves([band([0, 1e-5])], tmp_path / "a.svg", log_y=True)
+    assert drawn == [[pytest.approx(5e-6), 1e-5]]
+
+
+def test_few_points_of_a_log_axis_are_labelled(words: Words) -> None:
+    beams = [1, 3, 10, 30]
+    assert {"1", "3", "10", "30"} <= set(words(draw_curves, [Series("", beams, beams)], log_x=True))
 
 
 def test_series_that_are_no_line_are_an_error(tmp_path: Path) -> None:

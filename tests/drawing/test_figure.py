@@ -80,7 +80,7 @@ def test_inline_svg_is_an_element_with_the_pages_ink() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(1e-6, "10⁻⁶"), (1e12, "10¹²"), (100, "100"), (1, "1"), (0.1, "10⁻¹"), (30, "30")]
+    ("value", "text"), [(1e-6, "10⁻⁶"), (1e12, "10¹²"), (100, "100"), (1, "1"), (0.01, "0.01"), (30, "30")]
 )
 def test_powers_of_ten_in_plain_characters(value: float, text: str) -> None:
     assert _power(value) == text

@@ -34,6 +34,7 @@ def test_numbers_stand_to_the_right() -> None:
     made = table(["name", "n", "score"], [["a", 12345, 0.123456], ["b", None, None]])
     assert '<td class="number">12,345</td><td class="number">0.1235</td>' in made
     assert "<td>b</td><td></td><td></td>" in made
+    assert '<th scope="col">name</th><th scope="col" class="number">n</th>' in made
     with pytest.raises(ValueError, match="2 cells"):
         table(["one"], [["a", "b"]])
 

@@ -12,7 +12,8 @@ from unrolled.drawing.tokens import LEVELS, _lines, draw_tokens, token_styles, t
 
 def test_the_text_can_be_read_off_the_picture(words: Callable[..., list[str]]) -> None:
     texts = words(draw_tokens, ["été", "漢字x", "</s>"], [0.1, 0.5, 1.0], separator=" ")
-    assert "".join(unescape(text) for text in texts) == "été漢字x</s>"
+    assert texts[:3] == ["0.1", "0.55", "1"]  # what the colours mean
+    assert "".join(unescape(text) for text in texts[3:]) == "été漢字x</s>"
 
 
 def test_lines_hold_no_more_than_their_columns_and_lose_nothing() -> None:
@@ -28,6 +29,12 @@ def test_lines_hold_no_more_than_their_columns_and_lose_nothing() -> None:
             joined[index] += text
     assert joined == ["one", "two", "abcdefghijklm", "漢字漢字漢字", "∅", "end\n", "x"]
     assert lines[-1] == [(6, 0, "x")]  # a line break in the text is one in the picture
+
+
+def test_a_text_begins_a_line() -> None:
+    assert [len(line) for line in _lines(["a", "b", "c", "d"], " ", 80, {1, 3})] == [1, 2, 1]
+    shown = re.sub(r"<[^>]+>", "", tokens_markup(["a", "b", "c"], [1, 2, 3], separator=" ", starts={0, 2}))
+    assert shown.endswith("a b\nc")
 
 
 def test_markup_escapes_colours_and_tells_values() -> None:

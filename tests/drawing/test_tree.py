@@ -23,6 +23,8 @@ def test_every_node_is_written_with_its_note(words: Callable[..., list[str]]) ->
     assert {"<s>".replace("<", "&lt;").replace(">", "&gt;"), "a", "b", "c", "d", "-0.1", "-3", "Beam"} <= set(
         texts
     )
+    assert {"the answer", "kept", "cut"} <= set(texts)
+    assert not any("reference" in text for text in texts)
 
 
 def test_leaves_stand_below_one_another_and_parents_between_their_children() -> None:

@@ -7,7 +7,7 @@ from unrolled.inspection.features import correlations, features
 
 
 def of(text: str, name: str) -> list[float]:
-    return features(list(text))[name].tolist()
+    return features([list(text)])[name].tolist()
 
 
 def test_quotes() -> None:
@@ -30,13 +30,19 @@ def test_upper_case_runs() -> None:
 
 
 def test_tokens_of_several_characters_count_as_read_to_their_end() -> None:
-    found = features(["<s>", '"Say', 'it"', "</s>"])
+    found = features([["<s>", '"Say', 'it"', "</s>"]])
     assert found["inside quotes"].tolist() == [0, 1, 0, 0]
     assert found["position in the line"].tolist() == [3, 7, 10, 0]
 
 
+def test_every_text_begins_anew() -> None:
+    found = features([["<s>", '"a'], ["<s>", "b"]])
+    assert found["position in the line"].tolist() == [3, 5, 3, 4]
+    assert found["inside quotes"].tolist() == [0, 1, 0, 0]
+
+
 def test_what_never_changes_is_no_feature() -> None:
-    assert set(features(list("abc"))) == {"position in the line", "line length left"}
+    assert set(features([list("abc")])) == {"position in the line", "line length left"}
     assert features([]) == {}
 
 

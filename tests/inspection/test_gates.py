@@ -115,7 +115,7 @@ def test_a_planted_tracker_is_found_first() -> None:
     values = random.normal(size=(len(tokens), 6))
     inside = np.cumsum([token == '"' for token in tokens]) % 2
     values[:, 4] = -3.0 * inside + 0.01 * values[:, 4]
-    trackers = _trackers([Trace("layers.cells.0", "cell", tokens, "", values)])
+    trackers = _trackers([Trace("layers.cells.0", "cell", [tokens], "", values)])
     best = next(each for each in trackers if each.feature == "inside quotes")
     assert (best.unit, round(best.correlation, 2)) == (4, -1.0)
     assert {each.feature for each in trackers} == {

@@ -11,7 +11,7 @@ import torch
 
 from unrolled.errors import UserError
 from unrolled.inspection import gradients
-from unrolled.inspection.gradients import curve
+from unrolled.inspection.gradients import Connectivity, Gradients, curve
 from unrolled.tasks.translate import Translator
 
 TEXTS, ANSWERS = ["a b c", "d d"], ["C B A", "D D"]
@@ -90,6 +90,17 @@ def test_connectivity_is_the_gradient_at_each_input(translator: Translator) -> N
     assert view.sizes["decoder"][3] == 0  # what comes after the output has no way to it
 
 
+def test_of_a_long_text_a_page_shows_what_matters() -> None:
+    tokens, sizes = list("abcdef"), np.array([1e-9, 1e-4, 2e-3, 0.0, 1.0, 0.0])
+    found = Connectivity("x", 4, {"": ""}, {"": tokens}, {"": sizes})
+    assert found.coloured("")["tokens"] == ["c", "d", "e"]
+    assert found.coloured("")["values"].tolist() == [2e-3, 0, 1]
+    page = Gradients([curve("", np.ones((1, 1, 1)), np.array([[0]]))], found, []).page().html()
+    assert "Left out: 3 tokens" in page
+    nothing = Connectivity("x", 4, {"": ""}, {"": tokens}, {"": np.zeros(6)})
+    assert nothing.coloured("")["tokens"] == tokens
+
+
 def test_the_distance_of_a_cell_that_goes_backward_is_measured_its_way() -> None:
     norms = np.array([[[1.0], [2.0], [4.0], [8.0]]])
     chosen = np.array([[1]])
@@ -113,7 +124,7 @@ def test_several_runs_are_laid_over_one_another(load: Callable[..., Translator])
     arrays = view.arrays()
     np.testing.assert_array_equal(arrays["curves/rnn/median"], view.curves[1].median)
     assert set(view.as_dict()) == {"curves", "connectivity", "training"}
-    assert len(view.pictures()) == 5
+    assert len(view.pictures()) == 7  # curves, what the encoder and the decoder read, two of each run's norms
     assert any("k=2" in line for line in view.lines())
 
 

@@ -67,7 +67,17 @@ def test_a_long_training_is_few_points(folder: RunFolder) -> None:
     write(folder, line(len(norms), norms, 0.0))
     found = training_norms(folder, "mine")
     assert found is not None
-    assert sum(len(picture.markup) for picture in found.pictures()) < 200_000
+    distribution, by_update = (picture.markup for picture in found.pictures())
+    assert len(distribution) + len(by_update) < 200_000
+    assert "largest" in by_update
+
+
+def test_of_a_short_training_each_update_is_one_point(folder: RunFolder) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    write(folder, line(3, [0.5, 1.0, 4.0], 1 / 3))
+    found = training_norms(folder, "mine")
+    assert found is not None
+    assert "largest" not in found.pictures()[1].markup
 
 
 def test_a_run_without_a_log_has_none(folder: RunFolder) -> None:
@@ -76,7 +86,10 @@ def test_a_run_without_a_log_has_none(folder: RunFolder) -> None:
     assert training_norms(folder, "mine") is None
 
 
-def test_a_damaged_line_is_named(folder: RunFolder) -> None:
-    write(folder, '{"upd', line(1, [0.5], 0.0))
+@pytest.mark.parametrize(
+    "damaged", ['{"upd', '{"gradient_norm": 1}', "5", '{"update": 1, "gradient_norm": "x"}']
+)
+def test_a_damaged_line_is_named(folder: RunFolder, damaged: str) -> None:
+    write(folder, damaged, line(1, [0.5], 0.0))
     with pytest.raises(UserError, match=r"log\.jsonl:1: damaged"):
         training_norms(folder, "mine")

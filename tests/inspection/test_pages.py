@@ -106,7 +106,7 @@ def test_everything_is_reached_by_keyboard(open_page: Callable[..., Any], page_o
 def test_text_is_text(open_page: Callable[..., Any], tmp_path: Path) -> None:
     tokens = ["<script>alert(1)</script>", "&amp;", '"', "ع", "字", "\n"]
     values = np.linspace(0, 1, len(tokens))[:, None]
-    trace = Trace("<b>cell</b>", "cell", tokens, "", values)
+    trace = Trace("<b>cell</b>", "cell", [tokens], "", values)
     view = Gates([trace], [Saturation("<i>", "update", 0.0, 1.0)], [], [Unit("<b>cell</b>", "cell", 0)])
     view.page().write(tmp_path / "a.html")
     page = open_page(tmp_path / "a.html")
@@ -121,14 +121,18 @@ def test_a_long_text_is_a_small_page_that_opens_at_once(
     random = np.random.default_rng(0)
     tokens = [chr(97 + letter) for letter in random.integers(0, 26, 2000)]
     traces = [
-        Trace("layers.cells.0", name, tokens, "", random.random((2000, 256)))
+        Trace("layers.cells.0", name, [tokens], "", random.random((2000, 256)))
         for name in ("update", "forget", "candidate", "output", "cell", "hidden")
     ]
     view = Gates(traces, [], [], [Unit("layers.cells.0", "cell", unit) for unit in range(5)])
     view.page().write(tmp_path / "long.html")
     assert (tmp_path / "long.html").stat().st_size < 5_000_000
-    page = open_page(tmp_path / "long.html")
-    assert page.locator(".tokens b").count() == 10_000
-    # Under two seconds; a busy machine is no reason to fail, so it is told and not tested.
-    timing = "performance.getEntriesByType('navigation')[0]"
-    print("opened in", page.evaluate(f"{timing}.loadEventEnd - {timing}.startTime"), "ms")
+    # From the navigation's start until a frame has been drawn; the best of three, as machines are busy.
+    drawn = "new Promise(done => requestAnimationFrame(() => setTimeout(() => done(performance.now()))))"
+    took = []
+    for _ in range(3):
+        page = open_page(tmp_path / "long.html")
+        took.append(page.evaluate(drawn))
+        assert page.locator(".tokens b").count() == 10_000
+    print("opened in", took, "ms")
+    assert min(took) < 2000

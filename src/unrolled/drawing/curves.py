@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike
 from unrolled.drawing.colours import DASHES, INK, MARKERS, SERIES
 from unrolled.drawing.figure import Target, draw_on, log_axis
 
+FEW = 8
+"""Points of a logarithmic x axis up to which each is labelled."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -36,7 +39,8 @@ def draw_curves(
 ) -> None:
     """Several lines over one axis, told apart by colour, dash and marker.
 
-    Not-a-number leaves a gap, and so does zero or less on a logarithmic axis.
+    Not-a-number leaves a gap. On a logarithmic axis so does zero or less in a line, and a band goes down to
+    the axis' foot.
 
     Args:
         marks: heights at which a thin named line is drawn across (a reference value).
@@ -48,6 +52,7 @@ def draw_curves(
     if not series:
         raise ValueError("no series to draw")
     names = [one.name for one in series]
+    foot = _foot(series) if log_y else None
     with draw_on(path, [*names, x_label, y_label, title, *(name for _, name in marks)], 6.0, 3.6) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         for index, one in enumerate(series):
@@ -66,6 +71,8 @@ def draw_curves(
             if one.low is not None and one.high is not None:
                 _, low = _points(one.name, one.x, one.low)
                 _, high = _points(one.name, one.x, one.high)
+                if foot is not None:
+                    low = np.where(low <= 0, foot, low)
                 axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
         for height, name in marks:
             axes.axhline(height, color=INK, linewidth=0.8, linestyle=":")  # no series' colour
@@ -79,7 +86,13 @@ def draw_curves(
             )
         if log_x:
             log_axis(axes, "x")
+            places = sorted({float(x) for one in series for x in np.asarray(one.x) if x > 0})
+            if len(places) <= FEW:
+                axes.set_xticks(places, [f"{place:g}" for place in places])
+                axes.set_xticks([], minor=True)
         if log_y:
+            if foot is not None:
+                axes.set_ylim(bottom=foot)
             log_axis(axes, "y")
         axes.grid(True)
         axes.set_xlabel(x_label)
@@ -87,8 +100,18 @@ def draw_curves(
         if title:
             axes.set_title(title, loc="left")
         if any(names):
-            # Outside the axes, so that it never hides a point.
-            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+            # Outside the axes, so that it never hides a point; below, where a narrow page still shows it.
+            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), fontsize=8)
+
+
+def _foot(series: Sequence[Series]) -> float | None:
+    """Where a logarithmic axis has to end for the bands that reach zero; None when none does."""
+    lows = [np.asarray(one.low, dtype=np.float64) for one in series if one.low is not None]
+    if not any((low <= 0).any() for low in lows):
+        return None
+    drawn = np.concatenate([*lows, *(np.asarray(one.y, dtype=np.float64) for one in series)])
+    positive = drawn[drawn > 0]
+    return float(positive.min()) / 2 if positive.size else None
 
 
 def _points(name: str, x: ArrayLike, y: ArrayLike) -> tuple[np.ndarray, np.ndarray]:

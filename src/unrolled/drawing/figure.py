@@ -120,16 +120,17 @@ def colour_map(kind: Map) -> Colormap:
 
 def log_axis(axes: Axes, which: str) -> None:
     """Make an axis logarithmic, with powers of ten written in plain characters (10⁻³)."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log", nonpositive="mask")
     axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
     low, high = sorted(axis.get_view_interval())
-    if low > 0 and high / low > 20:
-        axis.set_minor_formatter(NullFormatter())
-    else:
-        axis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    # Between the powers of ten, what there is room for.
+    labelled = "123456789" if high <= 20 * low else "25" if high <= 2000 * low else ""
+    axis.set_minor_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in labelled else "")
+    )
 
 
 _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -137,7 +138,7 @@ _RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def _power(value: float) -> str:
     exponent = round(math.log10(value)) if value > 0 else 0
-    if value <= 0 or not math.isclose(value, 10.0**exponent) or 0 <= exponent <= 4:
+    if value <= 0 or not math.isclose(value, 10.0**exponent) or -3 <= exponent <= 4:
         return f"{value:g}"
     return "10" + str(exponent).translate(_RAISED)
 

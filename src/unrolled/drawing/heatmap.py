@@ -145,8 +145,9 @@ def _draw_cells(
                     fontsize=size,
                     color=ink(background),
                 )
-        bar_axes = figure.add_axes((1 + 0.2 / width, 0, 0.12 / width, min(1.0, 2.0 / height)))
-        bar = figure.colorbar(image, cax=bar_axes)
+        # Below and to the left, where it is seen of a matrix that is wider than a page.
+        bar_axes = figure.add_axes((0, -0.3 / height, 2.0 / width, 0.12 / height))
+        bar = figure.colorbar(image, cax=bar_axes, orientation="horizontal")
         bar.outline.set_linewidth(0.5)
         bar.ax.tick_params(labelsize=7, length=2)
         bar.set_label(bar_label, fontsize=8)

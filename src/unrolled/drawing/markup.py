@@ -9,6 +9,8 @@ from html import escape
 
 Cell = str | int | float | None
 
+_NUMBER = ' class="number"'
+
 
 class Markup(str):
     """A piece of HTML made by this room; a plain ``str`` is text and gets escaped."""
@@ -38,11 +40,16 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str
         ValueError: a row of another length than the header.
     """
     body = []
+    numbers = [False] * len(header)
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"a row of {len(row)} cells does not fit {len(header)} columns")
         body.append("<tr>" + "".join(map(_cell, row)) + "</tr>")
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in header)
+        numbers = [was or isinstance(cell, int | float) for was, cell in zip(numbers, row, strict=True)]
+    head = "".join(
+        f'<th scope="col"{_NUMBER if number else ""}>{escape(name)}</th>'
+        for name, number in zip(header, numbers, strict=True)
+    )
     title = f"<caption>{escape(caption)}</caption>" if caption else ""
     label = escape(caption or "table")
     return Markup(
@@ -79,8 +86,4 @@ def _cell(value: Cell) -> str:
         return f"<td>{value}</td>"
     if isinstance(value, str) or value is None:
         return f"<td>{escape(value or '')}</td>"
-    return (
-        f'<td class="number">{value:,}</td>'
-        if isinstance(value, int)
-        else f'<td class="number">{value:.4g}</td>'
-    )
+    return f"<td{_NUMBER}>{value:,}</td>" if isinstance(value, int) else f"<td{_NUMBER}>{value:.4g}</td>"

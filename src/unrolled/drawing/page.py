@@ -15,9 +15,10 @@ from unrolled.errors import RunError, UserError
 
 _STYLE = """
 :root { color-scheme: light dark;
-  --ink: #1b1b1e; --page: #ffffff; --soft: #f1f2f5; --line: #d5d7de; --link: #0b57a4 }
+  --ink: #1b1b1e; --page: #ffffff; --soft: #f1f2f5; --line: #d5d7de; --link: #0b57a4; --shade: #0003 }
 @media (prefers-color-scheme: dark) {
-  :root { --ink: #e7e7ea; --page: #17181c; --soft: #23252b; --line: #3d4049; --link: #8ec1f5 }
+  :root { --ink: #e7e7ea; --page: #17181c; --soft: #23252b; --line: #3d4049; --link: #8ec1f5;
+    --shade: #fff2 }
 }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 70rem; padding: 1rem 1.25rem 4rem;
@@ -28,17 +29,22 @@ a { color: var(--link) }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
 nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; list-style: none }
 .skip { position: absolute; left: -100rem } .skip:focus { position: static }
-.wide { overflow-x: auto }
+.wide { overflow-x: auto; background: /* a shade at the side where more can be scrolled to */
+  linear-gradient(to right, var(--page) 50%, transparent) left / 3rem 100% local,
+  linear-gradient(to left, var(--page) 50%, transparent) right / 3rem 100% local,
+  linear-gradient(to right, var(--shade), transparent) left / 1rem 100%,
+  linear-gradient(to left, var(--shade), transparent) right / 1rem 100%; background-repeat: no-repeat }
 figure { margin: 1rem 0 } figure svg { max-width: none; height: auto; display: block }
 figcaption, caption { text-align: left; padding: .3rem 0; font-size: .9rem }
 table { border-collapse: collapse; font-size: .9rem }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
+th { vertical-align: bottom }
 .number { text-align: right; font-variant-numeric: tabular-nums }
 pre { padding: .6rem; background: var(--soft); overflow-x: auto; font: .9rem/1.6 ui-monospace, monospace }
 .tokens pre { white-space: pre-wrap; overflow-wrap: anywhere }
 .tokens b { font-weight: normal } .tokens b.here { outline: 2px solid var(--link) }
 .scale { margin: .3rem 0; font-size: .85rem } .scale span { padding: .1rem .5rem }
-summary { cursor: pointer }
+details { margin: 1rem 0 } summary { cursor: pointer }
 @media print { .skip, nav { display: none } }
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 from itertools import groupby
 
@@ -28,15 +28,19 @@ def draw_tokens(
     high: float | None = None,
     kind: Map = "sequential",
     separator: str = "",
+    starts: Collection[int] = (),
     columns: int = 80,
     title: str = "",
 ) -> None:
     """The running text with each token on the colour of its value; a line holds ``columns`` characters.
 
+    Above it stands what the colours mean.
+
     Args:
         values: ``(tokens,)``.
         low, high: values at the map's ends; by default the data's own (symmetric for ``"diverging"``).
         separator: what stands between tokens: a space between words, nothing between characters.
+        starts: places of tokens that begin a line (a text's first).
 
     Raises:
         ValueError: tokens and values differ in number, or there are none.
@@ -44,25 +48,31 @@ def draw_tokens(
     """
     numbers = _numbers(tokens, values)
     low, high = ends(numbers, kind, low, high)
-    rows = _lines(tokens, separator, columns)
+    rows = _lines(tokens, separator, columns, starts)
     cell, line = 0.0752, 0.2  # inches: a character's advance (9 pt, monospaced) and a line's height
     width, height = columns * cell, len(rows) * line
     with draw_on(path, [*map(visible, tokens), title], width, height, monospaced=True) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set(xlim=(0, columns), ylim=(len(rows), 0))
         axes.set_axis_off()
+
+        def put(shown: str, row: float, at: int, value: float) -> int:
+            background = colour(place(value, low, high), kind)
+            sides = (at / columns, (at + _width(shown)) / columns)
+            axes.axhspan(row + 0.05, row + 0.95, *sides, color=background, lw=0, clip_on=False)
+            for piece in _pieces(shown):
+                axes.text(at, row + 0.7, piece, va="baseline", color=ink(background), fontsize=9)
+                at += _width(piece)
+            return at
+
+        at = 0
+        for value in (low, (low + high) / 2, high):
+            at = put(f" {value:.3g} ", -1.3, at, value)
         for row, entries in enumerate(rows):
             for index, start, characters in entries:
-                background = colour(place(numbers[index], low, high), kind)
-                shown = visible(characters)
-                sides = (start / columns, (start + _width(shown)) / columns)
-                axes.axhspan(row + 0.05, row + 0.95, *sides, color=background, lw=0)
-                at = start
-                for piece in _pieces(shown):
-                    axes.text(at, row + 0.7, piece, va="baseline", color=ink(background), fontsize=9)
-                    at += _width(piece)
+                put(visible(characters), row, start, numbers[index])
         if title:
-            axes.set_title(title, loc="left")
+            axes.set_title(title, loc="left", pad=24)
 
 
 def tokens_markup(
@@ -73,9 +83,12 @@ def tokens_markup(
     high: float | None = None,
     kind: Map = "sequential",
     separator: str = "",
+    starts: Collection[int] = (),
     label: str = "value",
 ) -> Markup:
     """The coloured text as a block of a page: a token's value shows on hovering and under the arrow keys.
+
+    Arguments as for :func:`draw_tokens`.
 
     Raises:
         ValueError: tokens and values differ in number, or there are none.
@@ -87,7 +100,7 @@ def tokens_markup(
         share = place(value, low, high)
         level = "n" if np.isnan(share) else str(round(share * (LEVELS - 1)))
         shown = escape(visible(token)) + ("\n" if token.endswith("\n") else "")
-        space = escape(separator) if index else ""
+        space = "" if not index else "\n" if index in starts else escape(separator)
         parts.append(f'{space}<b class="{kind[0]}{level}" data-v="{value:.3g}">{shown}</b>')
     steps = ((low, 0), ((low + high) / 2, LEVELS // 2), (high, LEVELS - 1))
     scale = "".join(f'<span class="{kind[0]}{level}">{value:.3g}</span>' for value, level in steps)
@@ -118,13 +131,15 @@ def _numbers(tokens: Sequence[str], values: ArrayLike) -> list[float]:
     return [float(number) for number in numbers]
 
 
-def _lines(tokens: Sequence[str], separator: str, columns: int) -> list[list[tuple[int, int, str]]]:
+def _lines(
+    tokens: Sequence[str], separator: str, columns: int, starts: Collection[int] = ()
+) -> list[list[tuple[int, int, str]]]:
     """Tokens broken into lines: (token's index, first column, text); one longer than a line is cut up."""
     lines: list[list[tuple[int, int, str]]] = [[]]
     at = 0
     for index, token in enumerate(tokens):
         rest = token or visible(token)
-        if at and at + _width(rest) > columns:
+        if at and (at + _width(rest) > columns or index in starts):
             lines.append([])
             at = 0
         while rest:

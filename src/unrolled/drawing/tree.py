@@ -19,6 +19,12 @@ _LOOK: dict[Standing, tuple[str, float, str]] = {
     "won": (SERIES[1], 2.2, "-"),
     "reference": (SERIES[2], 1.6, "--"),
 }
+_SAID: dict[Standing, str] = {
+    "won": "the answer",
+    "kept": "kept",
+    "cut": "cut",
+    "reference": "the reference, where it was cut",
+}
 
 
 @dataclass(frozen=True)
@@ -68,17 +74,29 @@ def draw_tree(nodes: Sequence[Node], path: Target, *, title: str = "") -> None:
                     linestyle=dash,
                 )
             weight = "bold" if node.standing == "won" else "normal"
-            at = height - 0.02 if node.note else height
             axes.text(
                 x,
-                at,
+                height - 0.06 if node.note else height,
                 name,
                 va="bottom" if node.note else "center",
                 fontsize=9,
                 fontweight=weight,
                 color=GRID if node.standing == "cut" else INK,
             )
-            axes.text(x, at, node.note, va="top", fontsize=6.5, color=GRID if node.standing == "cut" else INK)
+            axes.text(
+                x,
+                height + 0.06,
+                node.note,
+                va="top",
+                fontsize=6.5,
+                color=GRID if node.standing == "cut" else INK,
+            )
+        present = {node.standing for node in nodes}
+        for standing, said in _SAID.items():
+            if standing in present:
+                colour, width, dash = _LOOK[standing]
+                axes.plot([], [], color=colour, linewidth=width, linestyle=dash, label=said)
+        axes.legend(loc="upper left", bbox_to_anchor=(0, 0), fontsize=8)
         if title:
             axes.set_title(title, loc="left")
 

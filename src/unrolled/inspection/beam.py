@@ -57,7 +57,7 @@ class Reference:
             return "The reference was found by the search."
         token = drawing.token_label(self.tokens[self.fell_out - 1])
         place = f"it was in place {self.rank} there" if self.rank else "the search did not look at it there"
-        return f"The reference fell out at step {self.fell_out}, at {token}: {place}."
+        return f"The reference fell out at step {self.fell_out}, at “{token}”: {place}."
 
 
 @dataclass(frozen=True)
@@ -95,10 +95,11 @@ class Beam(View):
         return [
             Picture(
                 f"The search for an answer to {self.text}: {len(nodes)} of {len(self.nodes)} expansions",
-                partial(drawing.draw_tree, nodes),
-                "Below each token its log-probability and the normalised score of what it ends. Thick: the"
-                " answer. Dotted: cut."
-                + (" Dashed: the reference, where it was not kept." if self.reference else ""),
+                partial(
+                    drawing.draw_tree,
+                    nodes,
+                    title="Below each token: its log-probability, and the normalised score of what it ends",
+                ),
             )
         ]
 

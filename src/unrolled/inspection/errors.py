@@ -206,7 +206,7 @@ class Errors(View):
             "mean score",
             "length ratio",
             *own.metrics,
-            "change (95 %)",
+            f"change of {self.metric} (95 %)",
         ]
 
         def rows(outcomes: Sequence[Outcome]) -> list[Sequence[drawing.Cell]]:
@@ -218,7 +218,7 @@ class Errors(View):
                     each.mean_score,
                     each.length_ratio,
                     *each.metrics.values(),
-                    f"{each.change[0]:+.2f} to {each.change[1]:+.2f}",
+                    f"{each.change[0]:+.2f}\u00a0to\u00a0{each.change[1]:+.2f}",
                 ]
                 for each in outcomes
             ]

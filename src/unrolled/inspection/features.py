@@ -20,9 +20,12 @@ QUOTES = '"“”„«»'
 LINE_ENDS = ("\n", "</s>")
 
 
-def features(tokens: Sequence[str]) -> dict[str, Values]:
-    """Every feature that is not the same at all tokens, by name, ``(tokens,)``."""
-    found = {name: np.array(feature(tokens), dtype=np.float64) for name, feature in _FEATURES.items()}
+def features(texts: Sequence[Sequence[str]]) -> dict[str, Values]:
+    """Every feature that is not the same at all tokens of the texts, by name, ``(tokens,)``."""
+    found = {
+        name: np.array([value for tokens in texts for value in feature(tokens)], dtype=np.float64)
+        for name, feature in _FEATURES.items()
+    }
     return {name: values for name, values in found.items() if len(values) and np.ptp(values) > 0}
 
 

@@ -42,16 +42,21 @@ class Trace:
     Attributes:
         cell: the cell's path in the model, ``"encoder.layers.cells.0"``.
         name: ``"update"``, ``"forget"``, ``"cell"``, ``"hidden"``, …
-        tokens: what was read at each step, one text after another.
+        texts: what was read at each step of each text, one text after another.
         separator: what stands between tokens.
         values: ``(steps, units)``.
     """
 
     cell: str
     name: str
-    tokens: list[str]
+    texts: list[list[str]]
     separator: str
     values: Float[ndarray, "steps units"]
+
+    @property
+    def tokens(self) -> list[str]:
+        """Of all texts, ``(steps,)``."""
+        return [token for text in self.texts for token in text]
 
     @property
     def is_gate(self) -> bool:
@@ -67,6 +72,19 @@ class Trace:
     def colours(self) -> drawing.Map:
         """White to dark for a gate; to either side of zero for a state."""
         return "sequential" if self.is_gate else "diverging"
+
+    def coloured(self, unit: int) -> dict[str, Any]:
+        """Arguments of :func:`unrolled.drawing.draw_tokens`, in the colours of a unit."""
+        low, high = self.ends
+        return {
+            "tokens": self.tokens,
+            "values": self.values[:, unit],
+            "low": low,
+            "high": high,
+            "kind": self.colours,
+            "separator": self.separator,
+            "starts": set(np.cumsum([len(text) for text in self.texts]).tolist()),
+        }
 
     @property
     def is_state(self) -> bool:
@@ -163,16 +181,7 @@ class Gates(View):
         coloured: list[str] = []
         for each in self.shown:
             trace = self.trace(each.cell, each.name)
-            low, high = trace.ends
-            block = drawing.tokens_markup(
-                trace.tokens,
-                trace.values[:, each.unit],
-                low=low,
-                high=high,
-                kind=trace.colours,
-                separator=trace.separator,
-                label=_label(each),
-            )
+            block = drawing.tokens_markup(**trace.coloured(each.unit), label=_label(each))
             coloured += [each.why or "The unit asked for.", block]
         trackers: list[Sequence[drawing.Cell]] = [
             [t.feature, t.cell, t.name, t.unit, t.correlation] for t in self.trackers
@@ -214,17 +223,11 @@ class Gates(View):
 
     def _coloured(self, unit: Unit) -> Picture:
         trace = self.trace(unit.cell, unit.name)
-        low, high = trace.ends
         return Picture(
             f"The text coloured by {_label(unit)}",
             partial(
                 drawing.draw_tokens,
-                trace.tokens,
-                trace.values[:, unit.unit],
-                low=low,
-                high=high,
-                kind=trace.colours,
-                separator=trace.separator,
+                **trace.coloured(unit.unit),
                 title=f"{_label(unit)}{': ' if unit.why else ''}{unit.why}",
             ),
         )
@@ -299,14 +302,13 @@ def gates(
 def _traces(model: nn.Module, reading: Reading, passages: Sequence[Passage]) -> Iterator[Trace]:
     for path, part, passage in placed(model, reading, passages):
         columns = reading.tokens[part]
-        tokens = [token for column in columns for token in column]
         for noted, value in {HIDDEN: passage.output, **passage.record}.items():
             inner, _, name = noted.rpartition(".")
             if name == ATTENTION:
                 continue
             whole = value.float().cpu().numpy()
             values = np.concatenate([whole[: len(column), i] for i, column in enumerate(columns)])
-            yield Trace(f"{path}.{inner}" if inner else path, name, tokens, reading.separators[part], values)
+            yield Trace(f"{path}.{inner}" if inner else path, name, columns, reading.separators[part], values)
 
 
 def _trackers(traces: Sequence[Trace]) -> list[Tracker]:
@@ -314,7 +316,7 @@ def _trackers(traces: Sequence[Trace]) -> list[Tracker]:
     for trace in traces:
         if not trace.is_state:
             continue
-        for feature, values in features(trace.tokens).items():
+        for feature, values in features(trace.texts).items():
             found = correlations(trace.values, values)
             scored.setdefault(feature, []).extend(
                 Tracker(feature, trace.cell, trace.name, int(unit), float(found[unit]))

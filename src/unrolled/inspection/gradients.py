@@ -31,6 +31,8 @@ from unrolled.tasks.inside import Readable, Reading
 
 STEPS = 8
 """Steps of each text whose loss is looked at, spread over its second half; each is a backward pass."""
+SLIGHT = 0.001
+"""Inputs at a text's ends that move an output less than this, beside the strongest, are left off a page."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +70,22 @@ class Connectivity:
     tokens: dict[str, list[str]]
     sizes: dict[str, Float[ndarray, " tokens"]]
 
+    def coloured(self, part: str) -> dict[str, Any]:
+        """What shows a part's tokens in the colours of their norms: arguments of
+        :func:`unrolled.drawing.draw_tokens`.
+
+        Of a long text only what matters: the rest is white, and what is dark would be far down the page.
+        """
+        tokens, sizes = self.tokens[part], self.sizes[part]
+        weighty = np.flatnonzero(sizes >= SLIGHT * sizes.max())
+        shown = slice(weighty[0], weighty[-1] + 1)
+        return {
+            "tokens": tokens[shown],
+            "values": sizes[shown],
+            "low": 0.0,
+            "separator": self.separators[part],
+        }
+
 
 @dataclass(frozen=True, eq=False)
 class Gradients(View):
@@ -99,7 +117,20 @@ class Gradients(View):
         return found
 
     def pictures(self) -> list[Picture]:
-        return [draw_gradients(self.curves), *(p for each in self.training for p in each.pictures())]
+        output = f"{drawing.token_label(self.connectivity.output)} (step {self.connectivity.step})"
+        connected = [
+            Picture(
+                f"What the output {output} depends on: {part or 'input'}",
+                partial(
+                    drawing.draw_tokens,
+                    **self.connectivity.coloured(part),
+                    title=f"gradient of the loss of {output} at each input{part and ' of the '}{part}",
+                ),
+            )
+            for part in self.connectivity.tokens
+        ]
+        norms = [picture for each in self.training for picture in each.pictures()]
+        return [draw_gradients(self.curves), *connected, *norms]
 
     def sections(self) -> list[Section]:
         output = drawing.token_label(self.connectivity.output)
@@ -108,15 +139,13 @@ class Gradients(View):
             " the vector of each input. The darker, the more the output would change with that input."
         ]
         for part, tokens in self.connectivity.tokens.items():
-            connected.append(
-                drawing.tokens_markup(
-                    tokens,
-                    self.connectivity.sizes[part],
-                    low=0.0,
-                    separator=self.connectivity.separators[part],
-                    label=part or "input",
+            coloured = self.connectivity.coloured(part)
+            connected.append(drawing.tokens_markup(**coloured, label=part or "input"))
+            if left_out := len(tokens) - len(coloured["tokens"]):
+                connected.append(
+                    f"Left out: {left_out:,} tokens at the ends that move it less than {SLIGHT:g} times as"
+                    " much as the strongest."
                 )
-            )
         rows: list[Sequence[drawing.Cell]] = [
             [curve.name, k, float(curve.median[k]), int(curve.count[k])]
             for curve in self.curves
@@ -129,7 +158,9 @@ class Gradients(View):
                 [
                     "How much the loss at step t moves the hidden state k steps before: a line that falls"
                     " straight on this axis is a gradient that vanishes exponentially. The band holds the"
-                    " middle half of all texts and steps.",
+                    " middle half of all texts and steps, of which fewer reach a greater distance; where it"
+                    " goes off the foot of the axis gradients are zero, too small for the numbers they are"
+                    " computed with.",
                     draw_gradients(self.curves).markup,
                     drawing.details(
                         "As numbers", drawing.table(["state", "distance k", "median norm", "of"], rows)

@@ -48,11 +48,18 @@ class TrainingNorms:
 
     def pictures(self) -> list[Picture]:
         marks = [] if self.threshold is None else [(self.threshold, "clip_norm")]
-        each = "each update" if len(self.norm) == self.updates else "means of a line's updates"
+        each = "" if len(self.norm) == self.updates else " (means of a line's updates)"
+        label = f"gradient norm before clipping{each}"
         parts = min(POINTS, len(self.norm))
         place = [int(own[-1]) for own in np.array_split(self.update, parts)]
         found = [np.quantile(own, (0.25, 0.5, 0.75, 1)) for own in np.array_split(self.norm, parts)]
         low, median, high, largest = np.transpose(found)
+        series = [drawing.Series("", place, median)]
+        if parts < len(self.norm):
+            series = [
+                drawing.Series("median; the band holds the middle half", place, median, low, high),
+                drawing.Series("largest", place, largest),
+            ]
         return [
             Picture(
                 f"How the gradient norms of {self.run} are distributed",
@@ -61,21 +68,18 @@ class TrainingNorms:
                     self.norm,
                     log_x=True,
                     marks=marks,
-                    x_label=f"gradient norm before clipping ({each})",
+                    x_label=label,
                 ),
             ),
             Picture(
                 f"Gradient norms of {self.run} by update",
                 partial(
                     drawing.draw_curves,
-                    [
-                        drawing.Series("median", place, median, low, high),
-                        drawing.Series("largest", place, largest),
-                    ],
+                    series,
                     log_y=True,
                     marks=marks,
                     x_label="update",
-                    y_label="gradient norm before clipping",
+                    y_label=label,
                 ),
             ),
         ]
@@ -104,19 +108,21 @@ def training_norms(folder: RunFolder, run: str) -> TrainingNorms | None:
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
-        except ValueError:
+            if "gradient_norm" not in entry:
+                continue
+            until = entry["update"]
+            own = entry.get("gradient_norms", [entry["gradient_norm"]])
+            update += range(until - len(own) + 1, until + 1)
+            norm += map(float, own)
+            count = len(own) if "gradient_norms" in entry else until - last
+            updates, clipped, last = updates + count, clipped + entry["clipped"] * count, until
+            largest = max(largest, entry["gradient_norm_largest"])
+        except (ValueError, KeyError, TypeError):
             if number == len(lines):
                 break  # a training that goes on is just writing it
-            raise UserError(f"{at(folder.log, number)}: damaged: not a line of JSON; restore it") from None
-        if "gradient_norm" not in entry:
-            continue
-        until = entry["update"]
-        own = entry.get("gradient_norms", [entry["gradient_norm"]])
-        update += range(until - len(own) + 1, until + 1)
-        norm += own
-        count = len(own) if "gradient_norms" in entry else until - last
-        updates, clipped, last = updates + count, clipped + entry["clipped"] * count, until
-        largest = max(largest, entry["gradient_norm_largest"])
+            raise UserError(
+                f"{at(folder.log, number)}: damaged: not a line of a training's log; restore it"
+            ) from None
     if not norm:
         return None
     return TrainingNorms(
