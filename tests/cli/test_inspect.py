@@ -52,7 +52,7 @@ def test_unknown_characters_are_read_as_the_model_reads_them(unrolled: Run, run:
 @pytest.mark.parametrize("view", ["alignment", "gates", "gradients", "beam"])
 def test_each_view_of_a_text_in_every_form(unrolled: Run, run: Path, tmp_path: Path, view: str) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
-    paths = [tmp_path / f"out.{ending}" for ending in ("html", "svg", "npz")]
+    paths = [tmp_path / f"out.{ending}" for ending in ("html", "svg", "png", "npz")]
     outputs = [part for path in paths for part in ("-o", path)]
     told = unrolled("inspect", view, run, "--text", "a b c", "--answer", "B A", "--json", *outputs)
     assert told.code == 0, told.err
@@ -73,8 +73,13 @@ def test_errors_and_report(unrolled: Run, run: Path, tmp_path: Path) -> None:
     told = unrolled("inspect", "errors", run, "--limit", 2)
     assert "2 texts of dev" in told.lines[0]
     assert "beam 30, α = 0.7" in told.err
-    told = unrolled("inspect", "report", run, "--limit", 2, "-o", tmp_path / "report.html")
-    assert told.code == 0, told.err
+    for view in ("errors", "report"):
+        paths = [tmp_path / f"{view}.{ending}" for ending in ("html", "svg", "png", "npz")]
+        outputs = [part for path in paths for part in ("-o", path)]
+        told = unrolled("inspect", view, run, "--limit", 2, "--json", *outputs)
+        assert told.code == 0, told.err
+        assert told.json
+        assert all(path.stat().st_size > 500 for path in paths)
     assert "<title>run</title>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 

@@ -115,6 +115,20 @@ def test_steps_are_spread_over_the_second_half(translator: Translator) -> None:
     assert view.connectivity.step == 9
 
 
+def test_one_backward_pass_a_step_and_one_for_connectivity(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward, passes = torch.autograd.grad, []
+
+    def counted(*given: Any, **options: Any) -> Any:
+        passes.append(given)
+        return backward(*given, **options)
+
+    monkeypatch.setattr("torch.autograd.grad", counted)
+    gradients({"mine": translator}, ["a b c", "d d", "c a"], ["A B C", "D D D", "C C C C"], steps=2)
+    assert len(passes) == 2 + 1  # whatever the number of texts
+
+
 def test_several_runs_are_laid_over_one_another(load: Callable[..., Translator]) -> None:
     runs = {name: load(*more) for name, more in {"lstm": (), "rnn": ('model.cell="rnn"',)}.items()}
     view = gradients(runs, TEXTS)

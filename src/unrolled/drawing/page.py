@@ -36,7 +36,7 @@ nav ul { display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; list-s
   linear-gradient(to left, var(--shade), transparent) right / 1rem 100%; background-repeat: no-repeat }
 figure { margin: 1rem 0 } figure svg { max-width: none; height: auto; display: block }
 figcaption, caption { text-align: left; padding: .3rem 0; font-size: .9rem }
-table { border-collapse: collapse; font-size: .9rem }
+table { border-collapse: collapse; font-size: .9rem; margin: .3rem 0 }
 th, td { padding: .25rem .7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top }
 th { vertical-align: bottom }
 .number { text-align: right; font-variant-numeric: tabular-nums }
@@ -88,7 +88,7 @@ class Page:
         self._sections: list[tuple[str, Markup]] = []
 
     def section(self, title: str, *blocks: str) -> None:
-        """Add a section; the page's navigation links to it."""
+        """Add a section; where there are several, the page's navigation links to each."""
         self._sections.append((title, join(blocks)))
 
     def html(self) -> str:
@@ -96,6 +96,7 @@ class Page:
         links = "".join(
             f'<li><a href="#s{i}">{escape(t)}</a></li>' for i, (t, _) in enumerate(self._sections)
         )
+        nav = f'<nav aria-label="Sections"><ul>{links}</ul></nav>' if len(self._sections) > 1 else ""
         body = "\n".join(
             f'<section id="s{i}" aria-labelledby="h{i}">\n'
             f'<h2 id="h{i}">{escape(title)}</h2>\n{content}\n</section>'
@@ -117,7 +118,7 @@ script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
 <header>
 <h1>{escape(self.title)}</h1>
 {lead}
-<nav aria-label="Sections"><ul>{links}</ul></nav>
+{nav}
 </header>
 <main id="content" tabindex="-1">
 {body}
