@@ -49,6 +49,20 @@ def test_a_band_that_reaches_zero_goes_to_the_foot_of_a_log_axis(
     assert drawn == [[pytest.approx(5e-6), 1e-5]]
 
 
+def test_a_band_that_is_all_zero_is_a_gap_on_a_log_axis(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept: list[list[bool]] = []
+    monkeypatch.setattr(
+        "matplotlib.axes.Axes.fill_between",
+        lambda self, x, low, high, where, **look: kept.append(where.tolist()),
+    )
+    band = Series("a", [0, 1], [1, 0], [1, 0], [1, 0])
+    draw_curves([band], tmp_path / "a.svg", log_y=True)
+    draw_curves([band], tmp_path / "b.svg")
+    assert kept == [[True, False], [True, True]]
+
+
 def test_few_points_of_a_log_axis_are_labelled(words: Words) -> None:
     beams = [1, 3, 10, 30]
     assert {"1", "3", "10", "30"} <= set(words(draw_curves, [Series("", beams, beams)], log_x=True))

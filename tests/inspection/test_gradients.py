@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+import unrolled
 from unrolled.errors import UserError
 from unrolled.inspection import gradients
 from unrolled.inspection.gradients import Connectivity, Gradients, curve
 from unrolled.tasks.translate import Translator
+from unrolled.training import train
 
 TEXTS, ANSWERS = ["a b c", "d d"], ["C B A", "D D"]
 SMALL = 1e-6
@@ -102,10 +105,26 @@ def test_of_a_long_text_a_page_shows_what_matters() -> None:
 
 
 def test_the_distance_of_a_cell_that_goes_backward_is_measured_its_way() -> None:
-    norms = np.array([[[1.0], [2.0], [4.0], [8.0]]])
+    norms = np.array([[[1.0], [2.0], [4.0], [8.0], [0.0]]])  # the last step is padding
     chosen = np.array([[1]])
     assert curve("", norms, chosen).median.tolist() == [2, 1]
-    assert curve("", norms, chosen, reverse=True).median.tolist() == [2, 4, 8]
+    assert curve("", norms, chosen, backward=[4]).median.tolist() == [2, 4, 8]
+
+
+def test_padding_is_no_step_of_a_cell_that_goes_backward(tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("a O\nb O\nC I-PER\nd O\n\nC I-PER\n")
+    (tmp_path / "my.toml").write_text(
+        'task = "tag"\n[data]\ntrain = "train.txt"\ndev = "train.txt"\nscheme = "IOB1"\n'
+        '[model]\nembedding_size = 4\nhidden_size = 4\ncharacters = "none"\n[training]\nupdates = 1\n'
+    )
+    train(tmp_path / "my.toml", tmp_path / "run", threads=1, progress=False)
+    view = gradients({"mine": unrolled.load(tmp_path / "run", threads=1)}, ["a b C d", "C"])
+    forward, backward = view.curves
+    assert backward.name.endswith("(reads backward)")
+    # Steps 2 and 3 of the first text, the only one of the second.
+    assert forward.count.tolist() == [3, 2, 2, 1]
+    assert backward.count.tolist() == [3, 1]
+    assert (backward.median > 0).all()
 
 
 def test_steps_are_spread_over_the_second_half(translator: Translator) -> None:

@@ -93,6 +93,8 @@ def draw_histogram(
         else np.linspace(*_apart(data.min(), data.max()), bins + 1)
     )
     with draw_on(path, [x_label, title, *(name for _, name in marks)], 6.0, 3.0) as figure:
+        from matplotlib.ticker import MaxNLocator
+
         axes = figure.add_axes((0, 0, 1, 1))
         axes.hist(data, bins=edges.tolist(), color=SERIES[0])
         for place, name in marks:
@@ -110,6 +112,7 @@ def draw_histogram(
             log_axis(axes, "x")
         axes.set_xlabel(x_label)
         axes.set_ylabel("count")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(True, axis="y")
         if title:
             axes.set_title(title, loc="left")

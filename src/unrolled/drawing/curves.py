@@ -73,7 +73,9 @@ def draw_curves(
                 _, high = _points(one.name, one.x, one.high)
                 if foot is not None:
                     low = np.where(low <= 0, foot, low)
-                axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+                axes.fill_between(
+                    x, low, high, where=(high > 0) | (not log_y), color=colour, alpha=0.18, linewidth=0
+                )
         for height, name in marks:
             axes.axhline(height, color=INK, linewidth=0.8, linestyle=":")  # no series' colour
             axes.annotate(

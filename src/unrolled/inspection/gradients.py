@@ -240,12 +240,14 @@ def gradients(
         for (path, passage), norms in zip(
             own, state_gradients(log_probs, [p for _, p in own], chosen), strict=True
         ):
+            way = "(reads backward)" if passage.reverse else ""
             label = " ".join(
-                filter(None, [name if len(predictors) > 1 else "", path if len(own) > 1 else ""])
+                filter(None, [name if len(predictors) > 1 else "", path if len(own) > 1 else "", way])
             )
             # A cell that goes backward ends at the first step: from there a whole text's loss is reached.
             ends = np.minimum(chosen, 0) if passage.reverse and reading.whole else chosen
-            curves.append(curve(label or path or name, norms, ends, reverse=passage.reverse))
+            lengths = [len(tokens) for tokens in reading.tokens[reading.part]] if passage.reverse else None
+            curves.append(curve(label or path or name, norms, ends, backward=lengths))
         if connectivity is None:
             connectivity = _connect(found, reading, log_probs, passages, chosen)
         logged = training_norms(RunFolder(found.task.folder), name)
@@ -280,15 +282,19 @@ def curve(
     norms: Float[ndarray, "steps time batch"],
     chosen: Int[ndarray, "steps batch"],
     *,
-    reverse: bool = False,
+    backward: Sequence[int] | None = None,
 ) -> Curve:
-    """The norms by distance: k steps before t, for a cell that goes backward k steps after it."""
+    """The norms by distance: k steps before t.
+
+    Args:
+        backward: each text's length, of a cell that goes backward: k steps after t.
+    """
     samples: list[NDArray[np.float64]] = []
     for row, steps in enumerate(chosen):
         for column, step in enumerate(steps.tolist()):
             if step >= 0:
                 own = norms[row, :, column]
-                samples.append(own[step:] if reverse else own[: step + 1][::-1])
+                samples.append(own[step : backward[column]] if backward else own[: step + 1][::-1])
     longest = max(map(len, samples))
     table = np.full((len(samples), longest), np.nan)
     for row, sample in enumerate(samples):

@@ -48,7 +48,7 @@ class TrainingNorms:
 
     def pictures(self) -> list[Picture]:
         marks = [] if self.threshold is None else [(self.threshold, "clip_norm")]
-        each = "" if len(self.norm) == self.updates else " (means of a line's updates)"
+        each = "" if len(self.norm) == self.updates else " (means over updates)"
         label = f"gradient norm before clipping{each}"
         parts = min(POINTS, len(self.norm))
         place = [int(own[-1]) for own in np.array_split(self.update, parts)]
