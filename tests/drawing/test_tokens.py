@@ -37,6 +37,11 @@ def test_a_text_begins_a_line() -> None:
     assert shown.endswith("a b\nc")
 
 
+def test_a_line_breaks_before_words_whose_spaces_are_drawn() -> None:
+    made = tokens_markup(["a", " ", "b", "▁c", "d"], [1, 2, 3, 4, 5])
+    assert re.findall(r"<wbr><b[^>]*>(.)", made) == ["b", "▁"]
+
+
 def test_markup_escapes_colours_and_tells_values() -> None:
     text = tokens_markup(["<b>", "a\n"], [0.0, 1.0], label="unit <3>")
     assert "<b>&lt;b" not in text

@@ -27,9 +27,9 @@ def test_every_node_is_written_with_its_note(words: Callable[..., list[str]]) ->
     assert not any("reference" in text for text in texts)
 
 
-def test_leaves_stand_below_one_another_and_parents_between_their_children() -> None:
+def test_leaves_stand_below_one_another_and_parents_beside_their_first_child() -> None:
     assert _depths(TREE) == [0, 1, 1, 2, 2]
-    assert _heights(TREE) == [1.25, 0.5, 2.0, 0.0, 1.0]
+    assert _heights(TREE) == [0, 0, 2, 0, 1]
 
 
 def test_a_long_chain_needs_no_recursion() -> None:

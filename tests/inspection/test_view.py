@@ -8,7 +8,7 @@ import pytest
 from unrolled.errors import RunError, UserError
 from unrolled.inspection import Alignment, check_output, write
 from unrolled.inspection.alignment import Alignments
-from unrolled.inspection.view import _write_arrays
+from unrolled.inspection.view import Picture, _write_arrays
 
 VIEW = Alignments([Alignment(["<b>", "</s>"], ["ü", "</s>"], np.array([[0.9, 0.1], [0.0, 1.0]]))] * 2)
 
@@ -21,6 +21,19 @@ def test_the_ending_says_what_is_written(tmp_path: Path) -> None:
     assert (tmp_path / "a-2.png").read_bytes().startswith(b"\x89PNG")
     write(VIEW, tmp_path / "a.svg")
     assert "<svg" in (tmp_path / "a.svg").read_text(encoding="utf-8")
+
+
+def test_a_caption_is_a_files_title(tmp_path: Path) -> None:
+    drawn: list[dict[str, object]] = []
+    view = Alignments([])
+    picture = Picture("alt", lambda **options: drawn.append(options), "what it shows")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Alignments, "pictures", lambda self: [picture, Picture("", picture.draw)])
+        write(view, tmp_path / "a.svg")
+    assert drawn == [
+        {"path": tmp_path / "a.svg", "title": "what it shows"},
+        {"path": tmp_path / "a-2.svg"},
+    ]
 
 
 def test_arrays_come_back_without_pickles(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ details { margin: 1rem 0 } summary { cursor: pointer }
 
 _SCRIPT = """
 for (const box of document.querySelectorAll(".tokens")) {
-  const text = box.querySelector("pre"), out = box.querySelector("output"), all = text.children;
+  const text = box.querySelector("pre"), out = box.querySelector("output");
+  const all = text.querySelectorAll("b");
   let at = -1;
   const show = (i) => {
     if (i < 0 || i >= all.length) return;

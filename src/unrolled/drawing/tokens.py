@@ -101,6 +101,8 @@ def tokens_markup(
         level = "n" if np.isnan(share) else str(round(share * (LEVELS - 1)))
         shown = escape(visible(token)) + ("\n" if token.endswith("\n") else "")
         space = "" if not index else "\n" if index in starts else escape(separator)
+        if index and (tokens[index - 1] == " " or token.startswith("▁")):
+            space += "<wbr>"  # a space that is drawn is none at which a browser breaks the line
         parts.append(f'{space}<b class="{kind[0]}{level}" data-v="{value:.3g}">{shown}</b>')
     steps = ((low, 0), ((low + high) / 2, LEVELS // 2), (high, LEVELS - 1))
     scale = "".join(f'<span class="{kind[0]}{level}">{value:.3g}</span>' for value, level in steps)

@@ -116,7 +116,8 @@ def _depths(nodes: Sequence[Node]) -> list[int]:
 
 
 def _heights(nodes: Sequence[Node]) -> list[float]:
-    """Leaves one below another in depth-first order, each parent in the middle of its children."""
+    """Leaves one below another in depth-first order, each parent beside its first child: what is
+    best is read along the top."""
     children: list[list[int]] = [[] for _ in nodes]
     for index, node in enumerate(nodes):
         if node.parent is not None:
@@ -130,8 +131,7 @@ def _heights(nodes: Sequence[Node]) -> list[float]:
             heights[index] = float(next_leaf)
             next_leaf += 1
         elif below_done:
-            below = [heights[child] for child in children[index]]
-            heights[index] = (below[0] + below[-1]) / 2
+            heights[index] = heights[children[index][0]]
         else:
             stack.append((index, True))
             stack.extend((child, False) for child in reversed(children[index]))

@@ -95,11 +95,8 @@ class Beam(View):
         return [
             Picture(
                 f"The search for an answer to {self.text}: {len(nodes)} of {len(self.nodes)} expansions",
-                partial(
-                    drawing.draw_tree,
-                    nodes,
-                    title="Below each token: its log-probability, and the normalised score of what it ends",
-                ),
+                partial(drawing.draw_tree, nodes),
+                "Below each token: its log-probability, and the normalised score of what it ends",
             )
         ]
 

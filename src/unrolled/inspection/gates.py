@@ -225,11 +225,8 @@ class Gates(View):
         trace = self.trace(unit.cell, unit.name)
         return Picture(
             f"The text coloured by {_label(unit)}",
-            partial(
-                drawing.draw_tokens,
-                **trace.coloured(unit.unit),
-                title=f"{_label(unit)}{': ' if unit.why else ''}{unit.why}",
-            ),
+            partial(drawing.draw_tokens, **trace.coloured(unit.unit)),
+            f"{_label(unit)}{': ' if unit.why else ''}{unit.why}",
         )
 
     def _heat_maps(self) -> Iterator[Picture]:

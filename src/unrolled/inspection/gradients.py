@@ -121,11 +121,8 @@ class Gradients(View):
         connected = [
             Picture(
                 f"What the output {output} depends on: {part or 'input'}",
-                partial(
-                    drawing.draw_tokens,
-                    **self.connectivity.coloured(part),
-                    title=f"gradient of the loss of {output} at each input{part and ' of the '}{part}",
-                ),
+                partial(drawing.draw_tokens, **self.connectivity.coloured(part)),
+                f"gradient of the loss of {output} at each input{part and ' of the '}{part}",
             )
             for part in self.connectivity.tokens
         ]

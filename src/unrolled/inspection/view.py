@@ -20,7 +20,10 @@ ENDINGS = (".png", ".svg", ".html", ".npz")
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawing of :mod:`unrolled.drawing` that lacks only its ``path``, and what it shows in words."""
+    """A drawing of :mod:`unrolled.drawing` that lacks only its ``path``, and what it shows in words.
+
+    A page has the caption below the picture, a file as its title.
+    """
 
     alt: str
     draw: Callable[..., None]
@@ -117,7 +120,7 @@ def write(view: View, path: Path) -> list[Path]:
     written = []
     for number, picture in enumerate(view.pictures(), 1):
         place = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-        picture.draw(path=place)
+        picture.draw(path=place, **({"title": picture.caption} if picture.caption else {}))
         written.append(place)
     return written
 
