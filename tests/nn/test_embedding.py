@@ -38,6 +38,11 @@ def test_fresh_rows_have_length_one():
     assert abs(norms.mean() - 1) < 0.02
 
 
+def test_fresh_rows_are_as_large_as_asked():
+    torch.manual_seed(0)
+    assert abs(Embedding(200, 400, scale=0.25).weight[1:].std() - 0.25) < 0.01
+
+
 def test_dropout_only_while_training():
     torch.manual_seed(0)
     table = Embedding(2, 1000, dropout=0.5)

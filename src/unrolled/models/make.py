@@ -18,6 +18,7 @@ def make_embedding(
         dropout=settings.embedding_dropout,
         word_dropout=settings.word_dropout,
         tuned=settings.tuned if tuned is None else tuned,
+        scale=settings.embedding_scale,
     )
 
 

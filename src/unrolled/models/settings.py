@@ -13,6 +13,12 @@ class TableSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     embedding_size: int = Field(256, ge=1, description="features of a word's vector")
+    embedding_scale: float | None = Field(
+        None,
+        gt=0,
+        description="standard deviation of fresh vectors, 1/√embedding_size unless given; 1 suits a few dozen"
+        " characters",
+    )
     embeddings: str | None = Field(
         None,
         description="file of word vectors (word2vec or GloVe, a path as in [data]) that the words start from,"

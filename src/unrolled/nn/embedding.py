@@ -15,7 +15,7 @@ from unrolled.errors import UserError
 class Embedding(nn.Module):
     """A table with a row for each id; padding is always the zero vector, also where the table is tied.
 
-    Rows start normal with variance 1/``features``, so that a vector's length is about 1.
+    Rows start normal.
 
     Args:
         size: ids there are.
@@ -23,6 +23,8 @@ class Embedding(nn.Module):
         dropout: share of a vector's features that are zero at each training step.
         word_dropout: share of positions whose whole vector is zero at each training step (Iyyer et al. 2015).
         tuned: whether training changes the table.
+        scale: the standard deviation of fresh rows; unless given 1/√``features``, so that a vector's length is
+            about 1.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Embedding(nn.Module):
         dropout: float = 0.0,
         word_dropout: float = 0.0,
         tuned: bool = True,
+        scale: float | None = None,
     ) -> None:
         super().__init__()
         self.size = size
@@ -43,7 +46,7 @@ class Embedding(nn.Module):
         self.word_dropout = word_dropout
         self.row_gradients = False
         """Whether the table's gradient is sparse: the rows touched. Not every optimizer takes one."""
-        rows = torch.empty(size, features).normal_(std=1 / math.sqrt(features))
+        rows = torch.empty(size, features).normal_(std=1 / math.sqrt(features) if scale is None else scale)
         self.weight = nn.Parameter(rows, requires_grad=tuned)
         self._clear_padding()
 

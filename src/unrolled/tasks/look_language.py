@@ -15,6 +15,11 @@ from unrolled import text
 SAMPLE = 200_000
 """Lines looked at; more would not change the advice."""
 CODE = (".py", ".c", ".h", ".cpp", ".js", ".ts", ".java", ".go", ".rs", ".sh", ".html", ".tex", ".md")
+_FEW_SYMBOLS = """\
+embedding_size = 64
+# Few symbols, each seen often, are learned faster from large vectors and forgetting that is not held back.
+embedding_scale = 1.0
+cell_options = { forget_bias = 0.0 }"""
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ kind = "{kind}"{"  # as it is tokenised" if kind == "word" else ""}
 [model]
 cell = "lstm"
 layers = {2 if kind == "word" else 1}
-embedding_size = {hidden if kind != "character" else 64}
+{_FEW_SYMBOLS if kind == "character" else f"embedding_size = {hidden}"}
 hidden_size = {hidden}
 tie = {str(kind != "character").lower()}
 embedding_dropout = {0.2 if kind == "word" else 0.0}
