@@ -67,6 +67,9 @@ def test_a_page_holds_every_word_and_a_picture_is_drawn(
     assert "</span> king queen</span>" in page
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
     assert unrolled("embed", "plot", file, tmp_path / "words.png", "-n", 3).code == 0
+    vectors.write(tmp_path / "alike.txt", [f"word{i}" for i in range(60)], np.ones((60, 3), dtype=np.float32))
+    found = unrolled("embed", "plot", tmp_path / "alike.txt", tmp_path / "alike.png")
+    assert re.search(r"^\d+ of 60 names had no room", found.err, re.M)
     vectors.write(tmp_path / "slash.txt", ["a", "/", "b"], MATRIX[:3])
     assert unrolled("embed", "plot", tmp_path / "slash.txt", tmp_path / "s.html").code == 0
     assert '"/"' in (tmp_path / "s.html").read_text(), "a slash of the text is a word"
@@ -108,7 +111,7 @@ def test_text_becomes_a_run_that_answers(unrolled: Command, tmp_path: Path) -> N
         (("similar", "none.txt", "king"), "none.txt: no such file"),
         (("similar", "SHORT", "a"), "short.txt:3: a short row: 2 numbers, but the other vectors have 3"),
         (("similar", "LONG", "a"), "long.txt:3: a long row"),
-        (("analogy", "FILE", "king", "man"), "2 words: three are wanted"),
+        (("analogy", "FILE", "king", "man"), "2 words (king man): three are wanted"),
         (("odd-one-out", "FILE", "king"), "three at least are wanted"),
         (("evaluate", "FILE"), "give --pairs or --analogies"),
         (("plot", "FILE", "out.gif"), "ends in .png or .svg (a picture) or .html (a page)"),
@@ -116,6 +119,13 @@ def test_text_becomes_a_run_that_answers(unrolled: Command, tmp_path: Path) -> N
         (("plot", "FILE", "out.png", "king", "quen"), "spelled alike: queen"),
         (("train", "none.txt", "--run", "run"), "none.txt: no such file"),
         (("train", "FILE", "--run", "run", "--dimensions", "0"), "model.dimensions = 0"),
+        (("train", "FILE", "--run", "run", "--epochs", "0"), "training.epochs = 0"),
+        (("train", "EMPTY", "--run", "run"), "empty.txt: no texts"),
+        (("train", "RARE", "--run", "run"), "no word occurs text.min_count = 5 times"),
+        (
+            ("export", "SPACED", "out", "--form", "binary"),
+            "cannot hold the word 'a b'; word2vec and glove can",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(
@@ -129,7 +139,12 @@ def test_a_mistake_is_one_line(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "short.txt").write_text("2 3\na 1 2 3\nb 1.5 2.5\n")
     (tmp_path / "long.txt").write_text("2 3\na 1 2 3\nb 1.5 2.5 3.5 4.5\n")
-    places = {"FILE": file, "SHORT": "short.txt", "LONG": "long.txt"}
+    (tmp_path / "spaced.txt").write_text("1 2\na b 1.5 2.5\n")
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "rare.txt").write_text("all different words\n")
+    places = {"FILE": file} | {
+        name.upper(): f"{name}.txt" for name in ("short", "long", "spaced", "empty", "rare")
+    }
     found = unrolled("embed", *(places.get(each, each) for each in arguments))
     assert found.code == 2
     assert complaint in found.err

@@ -15,6 +15,13 @@ def test_every_point_has_its_label_and_every_group_its_name(words: Callable[...,
     assert {"roi", "reine", "été", "a", "b"} <= set(texts)
 
 
+def test_names_without_room_are_counted(tmp_path: Path) -> None:
+    assert draw_points([[0, 0], [1, 1]], ["a", "b"], tmp_path / "a.svg") == 0
+    names = [f"word{i}" for i in range(60)]
+    hidden = draw_points([[0, 0], *[[1, 1]] * 59], names, tmp_path / "b.svg")
+    assert 30 < hidden < 59
+
+
 def test_places_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="2 labels"):
         draw_points([[0, 0]], ["a", "b"], tmp_path / "a.png")

@@ -170,12 +170,13 @@ def test_a_binary_file_larger_than_a_chunk(tmp_path, monkeypatch):
 def test_what_cannot_be_written(tmp_path):
     ones = np.ones((1, 2), dtype=np.float32)
     for words, form, message in (
-        (["a b"], "binary", "cannot hold the word 'a b'"),
-        (["a\nb"], "glove", "cannot hold"),
-        (["a", "b"], "glove", "2 words, but 1 vectors"),
+        (["a b"], "binary", "v: the form binary cannot hold the word 'a b'; word2vec and glove can"),
+        (["a\nb"], "glove", "cannot hold the word 'a.nb'; no form can"),
     ):
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(UserError, match=message):
             vectors.write(tmp_path / "v", words, ones, form)
+    with pytest.raises(ValueError, match="2 words, but 1 vectors"):
+        vectors.write(tmp_path / "v", ["a", "b"], ones)
     with pytest.raises(RunError, match="cannot write"):
         vectors.write(tmp_path / "none" / "v", ["a"], ones)
     assert list(tmp_path.iterdir()) == []

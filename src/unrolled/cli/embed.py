@@ -91,7 +91,7 @@ def train(
         "data": {"train": texts[0] if len(texts) == 1 else texts},
         "text": {"split": "words", "lowercase": True} if raw else {},
         "model": {"method": method, "dimensions": dimensions},
-        "training": {"epochs": epochs or (15 if method == "glove" else 5)},
+        "training": {"epochs": epochs if epochs is not None else (15 if method == "glove" else 5)},
     }
     given = [override(values, each) for each in overrides or ()]
     recipe = Recipe.check(values, Path("embed train"), given=given)
@@ -142,7 +142,10 @@ def analogy(
     """
     three = [word for word in words if word not in (":", "::", "?")]
     if len(three) != 3:
-        raise UserError(f"{len(three)} words: three are wanted, as in  man : king :: woman : ?")
+        # A shell may have put the names of files in the place of the question mark.
+        raise UserError(
+            f"{len(three)} words ({' '.join(three)}): three are wanted, as in  man : king :: woman : '?'"
+        )
     found = _open(ctx, vectors).most_similar([three[1], three[2]], [three[0]], topn=number)
     if json:
         print(to_json(found, indent=2))
@@ -271,9 +274,12 @@ def plot(
         rows = [[name, *place] for name, place in zip(names, places.tolist(), strict=True)]
         made.section("The numbers", drawing.details("All points", drawing.table(["word", "x", "y"], rows)))
         made.write(output)
+        hidden = 0
     else:
-        drawing.draw_points(places, names, output, groups=groups, x_label=x, y_label=y)
+        hidden = drawing.draw_points(places, names, output, groups=groups, x_label=x, y_label=y)
     typer.echo(f"wrote {output}", err=True)
+    if hidden:
+        typer.echo(f"{hidden} of {len(names)} names had no room: fewer words, or an .html page", err=True)
 
 
 @app.command()

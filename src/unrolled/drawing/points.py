@@ -26,8 +26,11 @@ def draw_points(
     x_label: str = "",
     y_label: str = "",
     title: str = "",
-) -> None:
+) -> int:
     """Points ``(n, 2)`` with their labels; points of one group share a colour and a marker.
+
+    Returns:
+        how many labels are left out for want of room, later ones rather than earlier ones.
 
     Raises:
         ValueError: the places are not (number of labels, 2), or the groups do not fit.
@@ -51,17 +54,18 @@ def draw_points(
         axes.grid(True)
         axes.margins(0.06)
         axes.autoscale_view()
-        _name(axes, positions, names)
+        left_out = _name(axes, positions, names)
         axes.set_xlabel(x_label)
         axes.set_ylabel(y_label)
         if title:
             axes.set_title(title, loc="left")
         if groups is not None:
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+    return left_out
 
 
-def _name(axes: Axes, positions: NDArray[np.float64], names: Sequence[str]) -> None:
-    """Labels beside their points; one that had to be moved away has a line to it."""
+def _name(axes: Axes, positions: NDArray[np.float64], names: Sequence[str]) -> int:
+    """Labels beside their points; one that had to be moved away has a line to it. How many are left out."""
     texts = [
         axes.annotate(name, point, xytext=(0, 0), textcoords="offset points", fontsize=7.5)
         for name, point in zip(names, positions, strict=True)
@@ -70,6 +74,9 @@ def _name(axes: Axes, positions: NDArray[np.float64], names: Sequence[str]) -> N
     sizes = np.array([text.get_window_extent().size for text in texts]) / dots
     corners = place(axes.transData.transform(positions) / dots, sizes, _GAP)
     for text, corner, size in zip(texts, corners, sizes, strict=True):
+        if np.isnan(corner).any():
+            text.remove()
+            continue
         text.set_position(corner)
         nearest = np.clip(0, corner, corner + size)
         if np.linalg.norm(nearest) > 2 * _GAP:
@@ -80,6 +87,7 @@ def _name(axes: Axes, positions: NDArray[np.float64], names: Sequence[str]) -> N
                 textcoords="offset points",
                 arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": GRID, "shrinkA": 0, "shrinkB": 2},
             )
+    return int(np.isnan(corners).any(1).sum())
 
 
 _GAP = 3.0

@@ -57,6 +57,7 @@ class Vectors:
         """Write a file of vectors.
 
         Raises:
+            UserError: the form cannot hold a word.
             RunError: the disk is full or cannot be written.
         """
         write(path, self.words, self.matrix, form)

@@ -192,15 +192,16 @@ def write(path: str | Path, words: Sequence[str], matrix: Matrix, form: Form = "
     """Write vectors, whole or not at all; text has the digits that give the same float32 back.
 
     Raises:
-        ValueError: numbers of words and rows differ, or the form cannot hold a word.
+        ValueError: numbers of words and rows differ.
+        UserError: the form cannot hold a word.
         RunError: the disk is full or cannot be written.
     """
     if len(words) != len(matrix):
         raise ValueError(f"{len(words)} words, but {len(matrix)} vectors")
-    forbidden = "\n " if form == "binary" else "\n"
+    forbidden, able = ("\n ", "word2vec and glove can") if form == "binary" else ("\n", "no form can")
     for word in words:
         if not word or any(letter in word for letter in forbidden):
-            raise ValueError(f"the form {form} cannot hold the word {word!r}")
+            raise UserError(f"{path}: the form {form} cannot hold the word {word!r}; {able}")
     write_whole(Path(path), _lines(words, matrix, form))
 
 
