@@ -23,7 +23,7 @@ class Embedding(nn.Module):
         dropout: share of a vector's features that are zero at each training step.
         word_dropout: share of positions whose whole vector is zero at each training step (Iyyer et al. 2015).
         tuned: whether training changes the table.
-        scale: standard deviation of fresh rows; 1/√``features`` unless given, so that a vector's length is about 1.
+        scale: standard deviation of fresh rows; 1/√``features`` unless given: vectors about 1 long.
     """
 
     def __init__(
