@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 _SIDES = ((1, 0.5), (1, -1), (-1, 0.5), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0))
 """From the point, in the order in which they are tried: right and up, right and down, left, above, below."""
@@ -32,12 +32,12 @@ def place(
             away = np.array([x, y]) * (gap + far * size[1])
             corner = away - size * (1 - np.sign([x, y])) / 2
             box = np.concatenate([point + corner, point + corner + size])
-            if not _touches(box, others).any():
+            if not _covers(box, others):
                 corners[i], taken = corner, np.concatenate([taken, box[None]])
                 break
     return corners
 
 
-def _touches(box: Float64[np.ndarray, " 4"], others: Float64[np.ndarray, "n 4"]) -> Bool[np.ndarray, " n"]:
-    """Which boxes (left, bottom, right, top) a box shares an area with."""
-    return ((box[:2] < others[:, 2:]) & (others[:, :2] < box[2:])).all(1)
+def _covers(box: Float64[np.ndarray, " 4"], others: Float64[np.ndarray, "n 4"]) -> bool:
+    """Whether a box (left, bottom, right, top) shares an area with any of the others."""
+    return bool(((box[:2] < others[:, 2:]) & (others[:, :2] < box[2:])).all(1).any())
