@@ -129,7 +129,8 @@ def run(options: Options) -> Report:
             beside("skip-gram", name, "words/s", 2.5, both)
         both = partial(compare_glove, wikitext, tests, threads=threads, seeds=seeds)
         beside("GloVe", "WikiText-2", "pairs/s", 2, both)
-        write(made_up, MADE_UP)
+        if any(options.wants(f"{method}, made-up words, memory") for method in METHODS):
+            write(made_up, MADE_UP)
         for method in METHODS:
             for name, text in (("WikiText-2", wikitext), ("made-up words", made_up)):
                 if not options.wants(f"{method}, {name}, memory"):
