@@ -136,11 +136,15 @@ class Run {
             once(thread, threads, barrier);
             for (int64_t r = 0; r < s.rows; ++r)
                 if (s.ids[t * s.rows + r] < 0) return;
-            if (thread == 0) tokens_ = s.ids + t * s.rows, step_ = t + 1;
+            const int64_t* drawn = s.ids + t * s.rows;
+            if (thread == 0) tokens_ = drawn, step_ = t + 1;
             const Share mine = share(s.rows, thread, threads);
             for (int64_t i = 0; i < s.state; ++i)
                 for (int64_t r = mine.begin; r < mine.end; ++r)
-                    std::memcpy(row(i, r), row(s.state + i, r), s.strides[i] * sizeof(float));
+                    if (t + 1 < s.steps && drawn[r] == s.reset)
+                        std::memset(row(i, r), 0, s.strides[i] * sizeof(float));
+                    else
+                        std::memcpy(row(i, r), row(s.state + i, r), s.strides[i] * sizeof(float));
             barrier.wait();
         }
     }

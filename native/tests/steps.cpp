@@ -66,7 +66,7 @@ void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t 
         s.strides = strides.data(), s.tokens = tokens.data(), s.sentence = sentence.data(), s.lengths = lengths.data();
         s.keys = keys.data(), s.values = values.data(), s.source = source, s.size = size, s.features = features;
         s.k = steps ? 0 : k, s.log_probs = log_probs.data(), s.ids = ids.data(), s.steps = steps, s.state = 2;
-        s.uniform = uniform.data();
+        s.uniform = uniform.data(), s.reset = 3;
         s.drawing = {0.8, words / 2, 0.95, forbidden.data(), 1, 1, 1};
         unrolled_step(&s);
         Result result;

@@ -188,11 +188,11 @@ def test_packed_weights_are_for_one_model_with_kernels():
         Packed(Ensemble([make(), make()]), "int8")
 
 
-def language_model(cell="lstm", vocabulary=VOCABULARY, **options):
+def language_model(cell="lstm", vocabulary=VOCABULARY, reset_at=None, **options):
     torch.manual_seed(5)
     kind, cell_options = CELLS[cell]
     settings = {"embedding_size": 10, "hidden_size": 22, "cell": kind, "cell_options": cell_options}
-    model = LanguageModel(LanguageModelSettings(**{**settings, **options}), vocabulary)
+    model = LanguageModel(LanguageModelSettings(**{**settings, **options}), vocabulary, reset_at=reset_at)
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -229,6 +229,25 @@ def test_draws_of_a_language_model_are_those_of_its_steps(cell, layers, folded, 
         torch.testing.assert_close(found_log_probs, log_probs, rtol=1e-5, atol=2e-5)
         for mine, theirs in zip(state.parts, expected.parts, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_the_state_is_zero_before_what_begins_a_document():
+    plain = draws(language_model(), Sampling(), program=True)[2]
+    begins = int(plain[2, 0])  # a word that is drawn on the way
+    model = language_model(reset_at=begins)
+    expected, log_probs, ids = draws(model, Sampling(), program=False)
+    state, found_log_probs, found = draws(model, Sampling(), program=True)
+    assert found.tolist() == ids.tolist() != plain.tolist()
+    torch.testing.assert_close(found_log_probs, log_probs, rtol=1e-5, atol=2e-5)
+    for mine, theirs in zip(state.parts, expected.parts, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-5)
+
+    drawing = Drawing(Sampling(), torch.tensor([0, 1, 7]), 3, 0)
+    uniform = torch.full((2, 1), 0.5, dtype=torch.float64)
+    fed = torch.tensor([begins])  # the first word may be one, too
+    read, nothing = (model.start(torch.tensor(each, dtype=torch.int64).view(-1, 1)) for each in ([4, 5], []))
+    assert torch.equal(*(model.draw(each, fed, uniform, drawing)[1] for each in (read, nothing)))
 
 
 @torch.inference_mode()
@@ -285,7 +304,6 @@ def test_a_language_model_with_parts_that_the_kernels_do_not_know_goes_step_by_s
     for model in (
         language_model(layers=2, layer_norm=True),
         language_model(tie=False, cutoffs=[50, 100]),
-        LanguageModel(LanguageModelSettings(), VOCABULARY, reset_at=3).eval(),
         language_model().double(),
         language_model().train(),
     ):

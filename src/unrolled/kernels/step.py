@@ -53,6 +53,7 @@ _Step = structure(
     ids="pointer",
     steps="size",
     state="size",
+    reset="size",
     uniform="pointer",
     temperature="double",
     top_k="size",
@@ -105,10 +106,14 @@ class Program:
 
     Buffers are numbers: :meth:`given` and :meth:`made` are the state before and after, :meth:`scratch` room
     of its own, :meth:`part` some columns of another. The last instruction must be :meth:`top`.
+
+    Args:
+        reset_at: drawing, the token before which the state is zero.
     """
 
-    def __init__(self, state: Sequence[int]) -> None:
+    def __init__(self, state: Sequence[int], reset_at: int | None = None) -> None:
         self.state = list(state)
+        self.reset_at = -1 if reset_at is None else reset_at
         self.places = [_Place(home, i, width) for home in ("given", "made") for i, width in enumerate(state)]
         self.width = 0
         self.instructions: list[Any] = []
@@ -270,6 +275,8 @@ class Program:
             IndexError: an id that the vocabulary does not have.
         """
         given = [part.clone(memory_format=torch.contiguous_format) for part in state]
+        for part in given:
+            part[tokens == self.reset_at] = 0
         uniform, forbidden = uniform.double().contiguous(), forbidden.contiguous()
         _check("forbidden ids", forbidden, self.vocabulary)
         if spared is not None and spared_steps > 0:
@@ -284,6 +291,7 @@ class Program:
             ids,
             steps=len(uniform),
             state=len(given),
+            reset=self.reset_at,
             uniform=uniform.data_ptr(),
             temperature=temperature,
             top_k=top_k,

@@ -54,7 +54,6 @@ def compile_language_step(model: LanguageModel, weights: str = "float32") -> Pro
         not _known(model, model.embedding, cells)
         or model.layers.layer_norm
         or type(model.projection) is not Projection
-        or model.reset_at is not None
     ):
         return None
     return _LanguageCompiler(model, cells, weights).program
@@ -116,9 +115,9 @@ class Packings:
 class _Compiler:
     """The parts that every model is made of."""
 
-    def __init__(self, state: Sequence[int], weights: str) -> None:
+    def __init__(self, state: Sequence[int], weights: str, reset_at: int | None = None) -> None:
         self.weights = weights
-        self.program = Program(state)
+        self.program = Program(state, reset_at)
 
     def products(
         self,
@@ -248,7 +247,7 @@ _FOLDED = 1 << 20
 
 class _LanguageCompiler(_Compiler):
     def __init__(self, model: LanguageModel, cells: Sequence[Any], weights: str) -> None:
-        super().__init__([size for cell in cells for size in state_sizes(cell)], weights)
+        super().__init__([size for cell in cells for size in state_sizes(cell)], weights, model.reset_at)
         program, table, first = self.program, model.embedding, cells[0]
         if len(table.weight) * len(first.input_weight) <= _FOLDED:
             # What the first cell makes of a word, once for all: half of the weights that a step reads.
