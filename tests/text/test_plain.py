@@ -26,11 +26,11 @@ def texts(corpus: PlainCorpus, part: Any = "train") -> list[str]:
     return [record.fields[0] for record in corpus.read(part)]
 
 
-def test_a_streams_end_is_held_out_in_order(corpus: Make, tmp_path: Path) -> None:
+def test_of_a_stream_dev_is_the_beginning_and_test_the_end(corpus: Make, tmp_path: Path) -> None:
     lines = [f"line {number:04}" for number in range(1000)]
     (tmp_path / "a.txt").write_text("\n".join(lines) + "\n")
     made = corpus(train="a.txt", dev_size=0.05, test_size=0.1)
-    assert texts(made) + texts(made, "dev") + texts(made, "test") == lines
+    assert texts(made, "dev") + texts(made) + texts(made, "test") == lines
     assert (len(texts(made, "dev")), len(texts(made, "test"))) == (50, 100)
     counted = corpus(train="a.txt", test_size=95)  # a line of ten characters that begins before the border
     assert texts(counted, "test") == lines[-9:]

@@ -82,7 +82,7 @@ def language_model(paths: Sequence[Path]) -> str:
     )
     epochs = 30 if tokens < 500_000 else 15 if tokens < 5_000_000 else 5
     held = {
-        "stream": "The end of the text is held out",
+        "stream": "The beginning and the end of the text are held out",
         "lines": "Lines are held out, none of which is seen in training",
         "documents": "Files are held out, none of which is seen in training",
     }[form]

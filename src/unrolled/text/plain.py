@@ -16,8 +16,8 @@ from unrolled.text.settings import PlainData
 class PlainCorpus(PartedCorpus[Record, PlainData]):
     """Records of one field: a line, or in the form ``documents`` a whole document with its line breaks.
 
-    Lines and documents are held out by what they say, so that none stands in two parts. Of a stream, the end
-    is held out: first dev's share of its characters, then test's.
+    Lines and documents are held out by what they say, so that none stands in two parts. Of a stream dev is
+    the beginning and test the end, before which nothing is held out.
     """
 
     noun = "texts"
@@ -69,15 +69,12 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
     def _borders(self) -> list[tuple[str, int]]:
         """The parts of a stream in order, and the characters before each ends."""
         total = sum(len(record.fields[0]) + 1 for record in self.read_origin(self.data.train, "train"))
-        borders, end = [], total
-        for part, size in self.sizes.items():  # test, then dev: from the end
-            borders.append((part, end))
-            end -= round(size * total) if size < 1 else int(size)
-        if end <= 0:
+        sizes = {part: round(size * total) if size < 1 else int(size) for part, size in self.sizes.items()}
+        if sum(sizes.values()) >= total:
             raise UserError(
                 f"data.dev_size and data.test_size leave nothing to train on: there are {total:,} characters"
             )
-        return [("train", end), *reversed(borders)]
+        return [("dev", sizes.get("dev", 0)), ("train", total - sizes.get("test", 0)), ("test", total)]
 
 
 class _Ends:

@@ -211,7 +211,7 @@ class PlainData(Parted):
     )
     dev_size: Annotated[float, Field(ge=0)] = Field(
         default=0,
-        description="held out of train for dev: of a stream, what stands before test at its end, in"
+        description="held out of train for dev: of a stream its beginning (test_size: its end), in"
         " characters; else a number of distinct lines or documents; or, below 1, a share of them",
     )
     form: Literal["stream", "documents", "lines"] = Field(
