@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+# As the command line sets it, before PyTorch is imported: tests run side by side, and a machine may be busy.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
 
 @pytest.fixture(scope="session")
 def data() -> Path:
