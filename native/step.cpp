@@ -136,15 +136,11 @@ class Run {
             once(thread, threads, barrier);
             for (int64_t r = 0; r < s.rows; ++r)
                 if (s.ids[t * s.rows + r] < 0) return;
-            const int64_t* drawn = s.ids + t * s.rows;
-            if (thread == 0) tokens_ = drawn, step_ = t + 1;
+            if (thread == 0) tokens_ = s.ids + t * s.rows, step_ = t + 1;
             const Share mine = share(s.rows, thread, threads);
             for (int64_t i = 0; i < s.state; ++i)
                 for (int64_t r = mine.begin; r < mine.end; ++r)
-                    if (t + 1 < s.steps && drawn[r] == s.reset)
-                        std::memset(row(i, r), 0, s.strides[i] * sizeof(float));
-                    else
-                        std::memcpy(row(i, r), row(s.state + i, r), s.strides[i] * sizeof(float));
+                    std::memcpy(row(i, r), row(s.state + i, r), s.strides[i] * sizeof(float));
             barrier.wait();
         }
     }
@@ -173,12 +169,15 @@ class Run {
 
     void look_up(const Instruction& in, int thread, int threads) const {
         const Share mine = share(s.rows, thread, threads);
-        for (int64_t r = mine.begin; r < mine.end; ++r)
+        for (int64_t r = mine.begin; r < mine.end; ++r) {
+            if (tokens_[r] == s.reset)
+                for (int64_t i = 0; i < s.state; ++i) std::memset(row(i, r), 0, s.strides[i] * sizeof(float));
             if (tokens_[r] == in.variant)
                 std::memset(row(in.out, r), 0, in.depth * sizeof(float));
             else
                 std::memcpy(row(in.out, r), static_cast<const float*>(in.weight) + tokens_[r] * in.stride,
                             in.depth * sizeof(float));
+        }
     }
 
     // finish(row, column, values, width) for stretches of every row of a Wᵀ, before scale and bias. Where many rows meet a

@@ -52,7 +52,7 @@ struct Step {
     // Drawing: the first `state` buffers are the state before a step and are overwritten, as many after them that after it.
     int64_t steps;  // 0: the k likeliest of one step
     int64_t state;
-    int64_t reset;  // the id that is fed with a zero state, or −1; of the tokens given that is up to who gives them
+    int64_t reset;  // the id before which the state is zero, or −1: the first instruction embeds
     const double* uniform;  // (steps, rows)
     Drawing drawing;
 };

@@ -16,6 +16,9 @@ from unrolled.drawing.placing import place
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_GAP = 3.0
+"""Points between a point and its label."""
+
 
 def draw_points(
     places: ArrayLike,
@@ -88,9 +91,6 @@ def _name(axes: Axes, positions: NDArray[np.float64], names: Sequence[str]) -> i
                 arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": GRID, "shrinkA": 0, "shrinkB": 2},
             )
     return int(np.isnan(corners).any(1).sum())
-
-
-_GAP = 3.0
 
 
 def check_points(

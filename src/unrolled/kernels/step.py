@@ -275,8 +275,6 @@ class Program:
             IndexError: an id that the vocabulary does not have.
         """
         given = [part.clone(memory_format=torch.contiguous_format) for part in state]
-        for part in given:
-            part[tokens == self.reset_at] = 0
         uniform, forbidden = uniform.double().contiguous(), forbidden.contiguous()
         _check("forbidden ids", forbidden, self.vocabulary)
         if spared is not None and spared_steps > 0:
