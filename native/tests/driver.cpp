@@ -60,5 +60,6 @@ int main(int count, char** words) {
     embeddings();
     bleu();
     steps();
+    programs();
     std::printf("%d checks passed: %s, %s threads\n", checks, unrolled_instruction_set(), openmp ? "OpenMP's" : "own");
 }

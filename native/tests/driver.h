@@ -57,3 +57,4 @@ void cross_entropies();
 void embeddings();
 void bleu();
 void steps();
+void programs();

@@ -13,6 +13,7 @@ from unrolled.errors import UserError
 from unrolled.nn import fused, fused_attentive, loop, vendor
 from unrolled.nn.cells import Cell, State
 from unrolled.nn.result import Unrolled
+from unrolled.nn.traced import path as traced
 from unrolled.nn.watch import watched
 
 __all__ = ["Unrolled", "unroll"]
@@ -64,7 +65,7 @@ def unroll(
 @watched
 def _fastest(cell: Cell, inputs: Tensor, state: State, **options: Any) -> Unrolled:
     # A single step is no sequence: laying a matrix out for a kernel costs more than using it once.
-    paths = (fused.unroll, fused_attentive.unroll, vendor.unroll) if len(inputs) > 1 else ()
+    paths = (fused.unroll, fused_attentive.unroll, vendor.unroll, traced.unroll) if len(inputs) > 1 else ()
     for path in (*paths, loop.unroll):
         answer = path(cell, inputs, state, **options)
         if answer is not None:
