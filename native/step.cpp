@@ -1,13 +1,14 @@
 // One step of a model that writes, as a list of instructions that all threads follow: embedding, cells, attention, readout,
-// projection, the likeliest words; or several steps, each fed the words that were drawn in the one before. Weights are read
-// as they are, a row an output; with few rows of states the time is that of reading them. They may be float32, bfloat16, or
-// int8 with a scale a row.
+// projection, the likeliest words; or several steps, each fed the words that were drawn in the one before. With few rows of
+// states the time is that of reading the weights: they are read as they are, a row an output, and may be float32, bfloat16,
+// or int8 with a scale a row. With many it is that of multiplying, which is faster with a float32 weight that was packed.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "attention.h"
 #include "draw.h"
+#include "matrix.h"
 #include "memory.h"
 #include "parallel.h"
 #include "step.h"
@@ -208,12 +209,33 @@ class Run {
         }
     }
     template <class Finish>
-    void strips(const Instruction& in, Share columns, Finish&& finish) const {
+    void multiply(const Instruction& in, int thread, int threads, Finish&& finish) const {
+        if (in.packed && s.rows > tile_height) return panels(in, thread, threads, finish);
+        const Share columns = share(in.columns, thread, threads, grain);
         Scratch room(in.format == 0 || s.rows <= tile_height ? 0 : chunk * in.depth * 4);
         switch (in.format) {
             case 0: return strips_as<float>(in, columns, room.as<float>(), finish);
             case 1: return strips_as<uint16_t>(in, columns, room.as<float>(), finish);
             default: return strips_as<int8_t>(in, columns, room.as<float>(), finish);
+        }
+    }
+    // The same from a packed weight.
+    template <class Finish>
+    void panels(const Instruction& in, int thread, int threads, Finish&& finish) const {
+        alignas(64) float made[tile_size];
+        const int64_t vectors = padded<float>(in.columns) / lanes<float>;
+        const Share mine = share((vectors + most_vectors - 1) / most_vectors, thread, threads);
+        for (int64_t p = mine.begin; p < mine.end; ++p) {
+            const int across = static_cast<int>(std::min<int64_t>(most_vectors, vectors - p * most_vectors));
+            const int64_t column = p * most_vectors * lanes<float>, width = across * lanes<float>;
+            const int64_t blocks = (s.rows + tile_rows(across) - 1) / tile_rows(across);
+            for (int64_t b = 0; b < blocks; ++b) {
+                const int64_t r = s.rows * b / blocks, next = s.rows * (b + 1) / blocks;
+                tile_product_for<float>(static_cast<int>(next - r), across)(row(in.a, r), s.strides[in.a],
+                                                                            in.packed + column * in.depth, in.depth, made);
+                for (int64_t i = 0; i < next - r; ++i)
+                    finish(r + i, column, made + i * width, std::min(width, in.columns - column));
+            }
         }
     }
     static void finish(const Instruction& in, float* out, int64_t column, const float* made, int64_t width) {
@@ -229,10 +251,9 @@ class Run {
         }
     }
     void multiply(const Instruction& in, int thread, int threads) const {
-        strips(in, share(in.columns, thread, threads, grain),
-               [&](int64_t r, int64_t column, const float* made, int64_t width) {
-                   finish(in, row(in.out, r), column, made, width);
-               });
+        multiply(in, thread, threads, [&](int64_t r, int64_t column, const float* made, int64_t width) {
+            finish(in, row(in.out, r), column, made, width);
+        });
     }
 
     // Cells, given the products: elementwise.
@@ -305,18 +326,16 @@ class Run {
     }
     void project(const Instruction& in, int thread, int threads) {
         if (s.steps)
-            return strips(in, share(in.columns, thread, threads, grain),
-                          [&](int64_t r, int64_t column, const float* made, int64_t width) {
-                              finish(in, logits(in, r), column, made, width);
-                          });
+            return multiply(in, thread, threads, [&](int64_t r, int64_t column, const float* made, int64_t width) {
+                finish(in, logits(in, r), column, made, width);
+            });
         for (int64_t r = 0; r < s.rows; ++r) {
             const int64_t at = (thread * s.rows + r) * s.k;
             best(thread, r) = {-std::numeric_limits<float>::infinity(), 0, 0, values_.as<float>(at), ids_.as<int64_t>(at)};
         }
-        strips(in, share(in.columns, thread, threads, grain),
-               [&](int64_t r, int64_t column, float* logits, int64_t width) {
-                   note(in, best(thread, r), column, logits, width);
-               });
+        multiply(in, thread, threads, [&](int64_t r, int64_t column, float* logits, int64_t width) {
+            note(in, best(thread, r), column, logits, width);
+        });
     }
 
     // What the threads found, as one.
@@ -363,6 +382,18 @@ void step(const Step& s) {
              [&](int thread, int threads, Barrier& barrier) { run.follow(thread, threads, barrier); });
 }
 
+// Weight (columns, depth) to panels of most_vectors vectors, one after another.
+void step_pack(const Instruction& in) {
+    const float* weight = static_cast<const float*>(in.weight);
+    for (int64_t column = 0; column < in.columns; column += lanes<float>) {
+        const int64_t panel = column / (most_vectors * lanes<float>) * (most_vectors * lanes<float>);
+        const int64_t width = std::min<int64_t>(most_vectors * lanes<float>, padded<float>(in.columns) - panel);
+        pack_vector(in.packed + panel * in.depth + (column - panel), width, weight + column * in.stride, 1, in.stride, in.depth,
+                    unrolled::UNROLLED_ISA::width<float>(in.columns, column));
+    }
+}
+
 }  // namespace unrolled::UNROLLED_ISA
 
 UNROLLED_KERNEL(step, Step);
+UNROLLED_KERNEL(step_pack, Instruction);

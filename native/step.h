@@ -30,6 +30,7 @@ struct Instruction {
     const float* bias;     // (columns), or null
     int64_t accumulate;    // product: added to what is there
     int64_t nonlinearity;  // product: 0 none, 1 tanh, 2 relu
+    float* packed;         // a float32 weight as step_pack left it there, for steps of many rows; or null
 };
 
 struct Step {

@@ -31,6 +31,7 @@ _Instruction = structure(
     bias="pointer",
     accumulate="size",
     nonlinearity="size",
+    packed="pointer",
 )
 _Step = structure(
     "Step",
@@ -66,6 +67,8 @@ _Step = structure(
 _KINDS = ("embed", "product", "gru_open", "gru_close", "lstm", "attend", "top")
 _NONLINEARITIES = ("none", "tanh", "relu")
 
+_FEW = 4
+"""Rows up to which the time of a product is that of reading its matrix, which then is best read as it is."""
 MOST = 128
 """The most words a program chooses: they are kept in order as they are found, too slow for more."""
 
@@ -311,6 +314,8 @@ class Program:
         **how: Any,
     ) -> None:
         rows = len(tokens)
+        if rows > _FEW:
+            self._pack()
         room = given[0].new_empty(rows * self.width)
         homes = {
             "given": [part.data_ptr() for part in given],
@@ -339,6 +344,19 @@ class Program:
         )
         del buffers, widths
 
+    def _pack(self) -> None:
+        """The float32 matrices once more, as products of many rows take them."""
+        for instruction in self._array:
+            if (
+                _KINDS[instruction.kind] in ("product", "top")
+                and not instruction.format
+                and not instruction.packed
+            ):
+                packed = torch.empty(-(-instruction.columns // 16) * 16 * instruction.depth)
+                self.kept.append(packed)
+                instruction.packed = packed.data_ptr()
+                _kernel("unrolled_step_pack", _Instruction)(instruction)
+
 
 def _check(what: str, ids: Tensor, count: int) -> None:
     """The kernel looks nowhere else, and does not look whether it may."""
@@ -353,5 +371,5 @@ def _memory(keys: Tensor, values: Tensor | None, lengths: Tensor | None) -> tupl
 
 
 @cache
-def _kernel() -> Any:
-    return function("unrolled_step", ctypes.POINTER(_Step))
+def _kernel(name: str = "unrolled_step", structure: Any = _Step) -> Any:
+    return function(name, ctypes.POINTER(structure))

@@ -101,14 +101,27 @@ class Packed:
 
 
 class Packings:
-    """A model by how its matrices are read: itself as float32, else :class:`Packed`, once each."""
+    """A model by how its matrices are read: :class:`Packed` once each, or as float32 itself where that cannot be.
+
+    Made anew when a weight has been changed, so far as autograd counts it (``.data`` goes unnoticed).
+    """
 
     def __init__(self, model: Any) -> None:
-        self._made = {"float32": model}
+        self.model = model
+        self._made: dict[str, Packed] = {}
+        self._weights: Any = None
 
     def __getitem__(self, weights: str) -> Any:
+        now = [(each.data_ptr(), each._version) for each in self.model.parameters()]
+        if now != self._weights:
+            self._made, self._weights = {}, now
         if weights not in self._made:
-            self._made[weights] = Packed(self._made["float32"], weights)
+            try:
+                self._made[weights] = Packed(self.model, weights)
+            except UserError:
+                if weights != "float32":
+                    raise
+                return self.model
         return self._made[weights]
 
 
