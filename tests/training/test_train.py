@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -217,6 +218,15 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
         f"{path}: damaged: its checksum differs from the recorded one; going on from the one before" in told
     )
     assert_same(run, whole)
+
+
+def test_a_recipe_without_dev_is_refused_before_training_or_trains_without(
+    fit: Fit, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.Toy, "has", lambda self, part: part != "dev")
+    with pytest.raises(UserError, match=r"no dev part .* training\.validate_every = 0"):
+        fit("a")
+    assert (fit("b", "training.validate_every=0", "training.updates=3") / "model.safetensors").exists()
 
 
 def test_lost_state_is_an_error_never_a_fresh_start(fit: Fit) -> None:

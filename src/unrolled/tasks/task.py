@@ -172,6 +172,11 @@ class Task(ABC):
             UserError: a missing or damaged tokenizer file.
         """
 
+    def has(self, part: str) -> bool:
+        """Whether the recipe's data have a part, as the preparation left it."""
+        cache = self.folder / "cache"
+        return (cache / f"{part}.jsonl").exists() or (cache / part).is_dir()
+
     @abstractmethod
     def build(self) -> nn.Module:
         """The model, with fresh weights drawn from torch's current generator."""

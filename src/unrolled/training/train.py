@@ -90,6 +90,11 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
     recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
     task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
+    if recipe.training.validation is not None and not task.has("dev"):
+        raise UserError(
+            "no dev part to choose the best weights by: give data.dev or data.dev_size, or set"
+            " training.validate_every = 0 to keep the last"
+        )
     torch.manual_seed(seed_for(recipe.training.seed, 0))
     model = task.build()
     if recipe.training.precision == "float64":
