@@ -101,7 +101,7 @@ class Packed:
 
 
 class Packings:
-    """A model by how its matrices are read: :class:`Packed` once each, as float32 itself where that cannot be.
+    """A model by how its matrices are read: :class:`Packed` once each; itself where float32 cannot be.
 
     Made anew when a weight has been changed, so far as autograd counts it (``.data`` goes unnoticed).
     """
