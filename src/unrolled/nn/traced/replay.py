@@ -10,6 +10,7 @@ from torch import Tensor
 
 from unrolled.kernels.program import Kind
 from unrolled.nn.cells import State
+from unrolled.nn.fused import gradient_graph
 from unrolled.nn.traced.layout import Layout
 from unrolled.nn.traced.operations import Operation, Trace, Value
 
@@ -23,14 +24,11 @@ def again(
 ) -> list[Tensor | None]:
     """The gradient as a graph of its own, for a gradient of the gradient: the trace, run by plain PyTorch."""
     results = replay(layout.found, lengths, layout.reverse, tensors)
-    pairs = [(r, g) for r, g in zip(results, grads, strict=True) if g is not None and r.requires_grad]
-    wanted = [tensor for tensor, need in zip(tensors, needed, strict=True) if need]
-    made = iter(
-        torch.autograd.grad(
-            [r for r, _ in pairs], wanted, [g for _, g in pairs], create_graph=True, allow_unused=True
-        )
-    )
-    return [next(made) if need else None for need in needed]
+    wanted: dict[str, Tensor | None] = {
+        str(i): tensor for i, (tensor, need) in enumerate(zip(tensors, needed, strict=True)) if need
+    }
+    made = gradient_graph(results, grads, wanted)
+    return [made.get(str(i)) for i in range(len(needed))]
 
 
 def replay(found: Trace, lengths: Tensor | None, reverse: bool, tensors: Sequence[Tensor]) -> list[Tensor]:

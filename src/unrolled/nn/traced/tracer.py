@@ -18,6 +18,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
 from unrolled.nn.cells import Cell, State
+from unrolled.nn.substitute import substitute
 from unrolled.nn.traced.functions import FUNCTIONS
 from unrolled.nn.traced.operations import Trace, Untraceable
 from unrolled.nn.traced.recorder import Recorder, name_of
@@ -56,25 +57,15 @@ def trace(
 
 def _apart(cell: Cell, plain: Callable[[Tensor], Tensor]) -> tuple[Cell, Callable[[], bool]]:
     """A cell whose parameters are ``plain`` ones and that a step can change unseen; whether one did."""
-    memo: dict[int, Any] = {}
     for module in cell.modules():
         if module._forward_hooks or module._forward_pre_hooks or isinstance(module, torch.jit.ScriptModule):
             raise Untraceable("hooks")
-        twin = object.__new__(type(module))
-        twin.__dict__.update({key: _shallow(value) for key, value in module.__dict__.items()})
-        twin.__dict__["_parameters"] = {
-            name: None if parameter is None else plain(parameter)
-            for name, parameter in module._parameters.items()
-        }
-        memo[id(module)] = twin
-    for twin in memo.values():
-        twin.__dict__["_modules"] = {n: memo.get(id(m), m) for n, m in twin.__dict__["_modules"].items()}
-    before = [_content(twin) for twin in memo.values()]
-    return memo[id(cell)], lambda: before != [_content(twin) for twin in memo.values()]
-
-
-def _shallow(value: Any) -> Any:
-    return copy.copy(value) if type(value) in (list, dict, set) else value
+    twin = substitute(cell, lambda name, parameter: plain(parameter))
+    for module in twin.modules():
+        own = module.__dict__
+        own.update({key: copy.copy(value) for key, value in own.items() if type(value) in (list, dict, set)})
+    before = [_content(module) for module in twin.modules()]
+    return twin, lambda: before != [_content(module) for module in twin.modules()]
 
 
 def _content(module: nn.Module) -> list[Any]:
