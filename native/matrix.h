@@ -1,7 +1,8 @@
 // The inner part of a matrix product: a tile of results made in registers, for whatever is to be done with it.
 //
-// The right operand is packed into panels of 1 to 4 vectors' width: panel[k][vector][lane], contiguous. A tile is
-// `rows` × `vectors` × lanes, contiguous. `tile_rows(vectors)` is how many rows keep the registers busy.
+// The right operand is packed into panels of 1 to 4 vectors' width: panel[k][vector][lane], contiguous; its numbers may be of
+// fewer bits than T. A tile is `rows` × `vectors` × lanes, contiguous. `tile_rows(vectors)` is how many rows keep the
+// registers busy.
 #pragma once
 
 #include "vector.h"
@@ -19,59 +20,70 @@ constexpr int tile_rows(int vectors) {
 constexpr int64_t tile_size = most_rows * most_vectors * (register_bytes / 4);
 
 // tile[i][v] = Σ_k a(i, k) · panel[k][v], k < depth; a(i, k) is a[i · stride + k], or a[k · stride + i] by columns.
-template <class T>
-using TileProduct = void (*)(const T* a, int64_t stride, const T* panel, int64_t depth, T* tile);
+template <class T, class W = T>
+using TileProduct = void (*)(const T* a, int64_t stride, const W* panel, int64_t depth, T* tile);
 
-template <class T, int rows, int vectors, bool by_columns>
-void tile_product(const T* a, int64_t stride, const T* panel, int64_t depth, T* tile) {
-    Vector<T> total[rows][vectors]{};
+template <class T, class W, int rows, int vectors, bool by_columns>
+void tile_product(const T* a, int64_t stride, const W* panel, int64_t depth, T* tile) {
+    // An addition waits for the one before it: with few sums, every other k has sums of its own.
+    constexpr int ways = rows * vectors < 8 ? 2 : 1;
+    Vector<T> total[ways][rows][vectors]{};
     const T* row[rows];
     for (int i = 0; i < rows; ++i) row[i] = a + i * stride;
-#pragma GCC unroll 2
-    for (int64_t k = 0; k < depth; ++k) {
+    auto add = [&](int64_t k, Vector<T>(&to)[rows][vectors]) __attribute__((always_inline)) {
         Vector<T> b[vectors];
 #pragma GCC unroll 4
-        for (int v = 0; v < vectors; ++v) b[v] = load(panel + (k * vectors + v) * lanes<T>);
+        for (int v = 0; v < vectors; ++v) b[v] = widen<T>(panel + (k * vectors + v) * lanes<T>);
 #pragma GCC unroll 12
         for (int i = 0; i < rows; ++i) {
             const Vector<T> factor = splat(by_columns ? a[k * stride + i] : row[i][k]);
 #pragma GCC unroll 4
-            for (int v = 0; v < vectors; ++v) total[i][v] += factor * b[v];
+            for (int v = 0; v < vectors; ++v) to[i][v] += factor * b[v];
         }
+    };
+    int64_t k = 0;
+    for (; k + 2 <= depth; k += 2) {
+        add(k, total[0]);
+        add(k + 1, total[ways - 1]);
     }
+    if (k < depth) add(k, total[0]);
     for (int i = 0; i < rows; ++i)
-        for (int v = 0; v < vectors; ++v) store(tile + (i * vectors + v) * lanes<T>, total[i][v]);
+        for (int v = 0; v < vectors; ++v) {
+            if (ways == 2) total[0][i][v] += total[1][i][v];
+            store(tile + (i * vectors + v) * lanes<T>, total[0][i][v]);
+        }
 }
 
-template <class T, int vectors, bool by_columns, int rows = 1>
-TileProduct<T> with_rows(int wanted) {
+template <class T, int vectors, bool by_columns, class W, int rows = 1>
+TileProduct<T, W> with_rows(int wanted) {
     if constexpr (rows < tile_rows(vectors))
-        if (wanted > rows) return with_rows<T, vectors, by_columns, rows + 1>(wanted);
-    return tile_product<T, rows, vectors, by_columns>;
+        if (wanted > rows) return with_rows<T, vectors, by_columns, W, rows + 1>(wanted);
+    return tile_product<T, W, rows, vectors, by_columns>;
 }
 
 // The function for a tile of 1 ≤ rows ≤ tile_rows(vectors) and 1 ≤ vectors ≤ 4.
-template <class T, bool by_columns = false>
-TileProduct<T> tile_product_for(int rows, int vectors) {
+template <class T, bool by_columns = false, class W = T>
+TileProduct<T, W> tile_product_for(int rows, int vectors) {
     switch (vectors) {
-        case 1: return with_rows<T, 1, by_columns>(rows);
-        case 2: return with_rows<T, 2, by_columns>(rows);
-        case 3: return with_rows<T, 3, by_columns>(rows);
-        default: return with_rows<T, 4, by_columns>(rows);
+        case 1: return with_rows<T, 1, by_columns, W>(rows);
+        case 2: return with_rows<T, 2, by_columns, W>(rows);
+        case 3: return with_rows<T, 3, by_columns, W>(rows);
+        default: return with_rows<T, 4, by_columns, W>(rows);
     }
 }
 
 // One vector's width of a panel: to[k · step + lane] = from[k · row + lane · column] for lane < count, else 0.
-template <class T>
+template <class T, int width = lanes<T>>
 void pack_vector(T* to, int64_t step, const T* from, int64_t row, int64_t column, int64_t depth, int count) {
-    if (column == 1) {
-        for (int64_t k = 0; k < depth; ++k) store(to + k * step, load(from + k * row, count));
-        return;
-    }
+    if constexpr (width == lanes<T>)
+        if (column == 1) {
+            for (int64_t k = 0; k < depth; ++k) store(to + k * step, load(from + k * row, count));
+            return;
+        }
     constexpr int block = 16;  // so many numbers of each row at a time: a cache line's worth
     for (int64_t k0 = 0; k0 < depth; k0 += block) {
         const int64_t k1 = k0 + block < depth ? k0 + block : depth;
-        for (int lane = 0; lane < lanes<T>; ++lane)
+        for (int lane = 0; lane < width; ++lane)
             for (int64_t k = k0; k < k1; ++k)
                 to[k * step + lane] = lane < count ? from[k * row + lane * column] : T(0);
     }

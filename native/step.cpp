@@ -1,7 +1,7 @@
 // One step of a model that writes, as a list of instructions that all threads follow: embedding, cells, attention, readout,
 // projection, the likeliest words; or several steps, each fed the words that were drawn in the one before. With few rows of
-// states the time is that of reading the weights: they are read as they are, a row an output, and may be float32, bfloat16,
-// or int8 with a scale a row. With many it is that of multiplying, which is faster with a float32 weight that was packed.
+// states the time is that of reading the weights: they lie in panels, in the order in which they are read, and may be
+// float32, bfloat16, or int8 with a scale an output.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -15,92 +15,6 @@
 
 namespace unrolled::UNROLLED_ISA {
 namespace {
-
-// Weights of any format as float32.
-UNROLLED_INLINE Vector<float> widen(const float* from) { return load(from); }
-UNROLLED_INLINE Vector<float> widen(const uint16_t* from) {
-#if UNROLLED_ISA_LEVEL == 2
-    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    return (Vector<float>)((Bits<float>)_mm512_maskz_cvtepu16_epi32(0xffff, half) << 16);
-#elif UNROLLED_ISA_LEVEL == 1
-    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    return (Vector<float>)((Bits<float>)_mm256_cvtepu16_epi32(half) << 16);
-#else
-    Bits<float> value;
-    for (int i = 0; i < lanes<float>; ++i) value[i] = static_cast<int32_t>(static_cast<uint32_t>(from[i]) << 16);
-    return (Vector<float>)value;
-#endif
-}
-UNROLLED_INLINE Vector<float> widen(const int8_t* from) {
-#if UNROLLED_ISA_LEVEL == 2
-    const __m128i quarter = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    return __builtin_convertvector((Bits<float>)_mm512_maskz_cvtepi8_epi32(0xffff, quarter), Vector<float>);
-#elif UNROLLED_ISA_LEVEL == 1
-    const __m128i quarter = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-    return __builtin_convertvector((Bits<float>)_mm256_cvtepi8_epi32(quarter), Vector<float>);
-#else
-    Vector<float> value;
-    for (int i = 0; i < lanes<float>; ++i) value[i] = from[i];
-    return value;
-#endif
-}
-template <class W>
-UNROLLED_INLINE Vector<float> widen(const W* from, int count) {
-    W part[lanes<float>]{};
-    std::memcpy(part, from, count * sizeof(W));
-    return widen(part);
-}
-
-constexpr int tile_height = registers == 32 ? 4 : 2, tile_width = registers == 32 ? 6 : 4;
-
-// to[i · stride + j] = Σ_k a(i, k) w(j, k)
-template <class W, int rows, int columns>
-void tile(const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, float* to, int64_t stride) {
-    Vector<float> total[rows][columns]{};
-    int64_t k = 0;
-    for (; k + lanes<float> <= depth; k += lanes<float>) {
-        Vector<float> left[rows];
-        for (int i = 0; i < rows; ++i) left[i] = load(a + i * a_stride + k);
-        for (int j = 0; j < columns; ++j) {
-            const Vector<float> right = widen(w + j * w_stride + k);
-            for (int i = 0; i < rows; ++i) total[i][j] += left[i] * right;
-        }
-    }
-    if (k < depth) {
-        const int count = static_cast<int>(depth - k);
-        for (int j = 0; j < columns; ++j) {
-            const Vector<float> right = widen(w + j * w_stride + k, count);
-            for (int i = 0; i < rows; ++i) total[i][j] += load(a + i * a_stride + k, count) * right;
-        }
-    }
-    for (int i = 0; i < rows; ++i)
-        if constexpr (columns % lanes<float> == 0)
-            for (int j = 0; j < columns; j += lanes<float>) store(to + i * stride + j, sums<float>(total[i] + j));
-        else
-            for (int j = 0; j < columns; ++j) to[i * stride + j] = sum<float>(total[i][j]);
-}
-
-// The same for any number of columns and up to tile_height rows.
-template <class W, int rows>
-void strip(const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, int64_t columns, float* to,
-           int64_t stride) {
-    // One row leaves registers for as many columns as there are lanes, whose sums are then made together.
-    constexpr int width = rows == 1 ? lanes<float> : tile_width;
-    int64_t j = 0;
-    for (; j + width <= columns; j += width)
-        tile<W, rows, width>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
-    for (; j < columns; ++j) tile<W, rows, 1>(a, a_stride, w + j * w_stride, w_stride, depth, to + j, stride);
-}
-template <class W>
-void strip(int rows, const float* a, int64_t a_stride, const W* w, int64_t w_stride, int64_t depth, int64_t columns,
-           float* to, int64_t stride) {
-    switch (rows) {
-        case 1: return strip<W, 1>(a, a_stride, w, w_stride, depth, columns, to, stride);
-        case 2: return strip<W, 2>(a, a_stride, w, w_stride, depth, columns, to, stride);
-        case 3: return strip<W, tile_height < 3 ? 1 : 3>(a, a_stride, w, w_stride, depth, columns, to, stride);
-        default: return strip<W, tile_height>(a, a_stride, w, w_stride, depth, columns, to, stride);
-    }
-}
 
 // The k greatest of a row so far, descending, ties to the lower id; and what its softmax needs.
 struct Best {
@@ -121,8 +35,7 @@ struct Best {
     }
 };
 
-constexpr int64_t grain = lanes<float> * tile_width / 2;  // columns: whole tiles, of one row or of several
-constexpr int64_t chunk = 2 * grain > 16 * tile_width ? 2 * grain : 16 * tile_width;  // made before they are looked at
+constexpr int64_t panel_width = most_vectors * lanes<float>;
 
 class Run {
    public:
@@ -181,61 +94,32 @@ class Run {
         }
     }
 
-    // finish(row, column, values, width) for stretches of every row of a Wᵀ, before scale and bias. Where many rows meet a
-    // weight of fewer bits, it is widened once for all of them.
+    // finish(row, column, values, width) for stretches of every row of a Wᵀ, before scale and bias.
     template <class W, class Finish>
-    void strips_as(const Instruction& in, Share columns, float* room, Finish&& finish) const {
-        float made[tile_height * chunk];
-        const bool apart = sizeof(W) < sizeof(float) && s.rows > tile_height;
-        for (int64_t j = columns.begin; j < columns.end; j += chunk) {
-            const int64_t width = std::min(chunk, columns.end - j);
-            const W* weight = static_cast<const W*>(in.weight) + j * in.stride;
-            if (apart)
-                for (int64_t c = 0; c < width; ++c)
-                    for (int64_t k = 0; k < in.depth; k += lanes<float>) {
-                        const int count = unrolled::UNROLLED_ISA::width<float>(in.depth, k);
-                        const W* from = weight + c * in.stride + k;
-                        store(room + c * in.depth + k, count == lanes<float> ? widen(from) : widen(from, count), count);
-                    }
-            for (int64_t r = 0; r < s.rows; r += tile_height) {
-                const int height = static_cast<int>(std::min<int64_t>(tile_height, s.rows - r));
-                const int64_t stride = s.strides[in.a];
-                if (apart)
-                    strip<float>(height, row(in.a, r), stride, room, in.depth, in.depth, width, made, chunk);
-                else
-                    strip<W>(height, row(in.a, r), stride, weight, in.stride, in.depth, width, made, chunk);
-                for (int i = 0; i < height; ++i) finish(r + i, j, made + i * chunk, width);
-            }
-        }
-    }
-    template <class Finish>
-    void multiply(const Instruction& in, int thread, int threads, Finish&& finish) const {
-        if (in.packed && s.rows > tile_height) return panels(in, thread, threads, finish);
-        const Share columns = share(in.columns, thread, threads, grain);
-        Scratch room(in.format == 0 || s.rows <= tile_height ? 0 : chunk * in.depth * 4);
-        switch (in.format) {
-            case 0: return strips_as<float>(in, columns, room.as<float>(), finish);
-            case 1: return strips_as<uint16_t>(in, columns, room.as<float>(), finish);
-            default: return strips_as<int8_t>(in, columns, room.as<float>(), finish);
-        }
-    }
-    // The same from a packed weight.
-    template <class Finish>
     void panels(const Instruction& in, int thread, int threads, Finish&& finish) const {
         alignas(64) float made[tile_size];
         const int64_t vectors = padded<float>(in.columns) / lanes<float>;
         const Share mine = share((vectors + most_vectors - 1) / most_vectors, thread, threads);
         for (int64_t p = mine.begin; p < mine.end; ++p) {
             const int across = static_cast<int>(std::min<int64_t>(most_vectors, vectors - p * most_vectors));
-            const int64_t column = p * most_vectors * lanes<float>, width = across * lanes<float>;
+            const int64_t column = p * panel_width, width = across * lanes<float>;
+            const W* panel = static_cast<const W*>(in.weight) + column * in.depth;
             const int64_t blocks = (s.rows + tile_rows(across) - 1) / tile_rows(across);
             for (int64_t b = 0; b < blocks; ++b) {
                 const int64_t r = s.rows * b / blocks, next = s.rows * (b + 1) / blocks;
-                tile_product_for<float>(static_cast<int>(next - r), across)(row(in.a, r), s.strides[in.a],
-                                                                            in.packed + column * in.depth, in.depth, made);
+                const auto product = tile_product_for<float, false, W>(static_cast<int>(next - r), across);
+                product(row(in.a, r), s.strides[in.a], panel, in.depth, made);
                 for (int64_t i = 0; i < next - r; ++i)
                     finish(r + i, column, made + i * width, std::min(width, in.columns - column));
             }
+        }
+    }
+    template <class Finish>
+    void multiply(const Instruction& in, int thread, int threads, Finish&& finish) const {
+        switch (in.format) {
+            case 0: return panels<float>(in, thread, threads, finish);
+            case 1: return panels<uint16_t>(in, thread, threads, finish);
+            default: return panels<int8_t>(in, thread, threads, finish);
         }
     }
     static void finish(const Instruction& in, float* out, int64_t column, const float* made, int64_t width) {
@@ -302,12 +186,12 @@ class Run {
     Best& best(int thread, int64_t r) const { return best_.as<Best>()[thread * s.rows + r]; }
 
     void note(const Instruction& in, Best& best, int64_t column, float* logits, int64_t width) const {
-        float highest = best.highest;
         for (int64_t j = 0; j < width; ++j) {
             if (in.scale) logits[j] *= in.scale[column + j];
             if (in.bias) logits[j] += in.bias[column + j];
         }
-        for (int64_t j = 0; j < width; ++j) highest = logits[j] > highest ? logits[j] : highest;
+        float highest = logits[0];
+        for (int64_t j = 1; j < width; ++j) highest = logits[j] > highest ? logits[j] : highest;
         if (highest > best.highest) {
             best.total *= std::exp(best.highest - highest);
             best.highest = highest;
@@ -315,13 +199,14 @@ class Run {
         Vector<float> total{};
         for (int64_t j = 0; j < width; j += lanes<float>) {
             const int count = unrolled::UNROLLED_ISA::width<float>(width, j);
-            const Vector<float> e = exp<float>(load(logits + j, count) - highest);
+            const Vector<float> e = exp<float>(load(logits + j, count) - best.highest);
             if (count == lanes<float>)
                 total += e;
             else
                 for (int i = 0; i < count; ++i) total[i] += e[i];
         }
         best.total += sum<float>(total);
+        if (best.count == s.k && !(highest > best.values[s.k - 1])) return;
         for (int64_t j = 0; j < width; ++j) best.put(logits[j], column + j, s.k);
     }
     void project(const Instruction& in, int thread, int threads) {
@@ -382,18 +267,26 @@ void step(const Step& s) {
              [&](int thread, int threads, Barrier& barrier) { run.follow(thread, threads, barrier); });
 }
 
-// Weight (columns, depth) to panels of most_vectors vectors, one after another.
-void step_pack(const Instruction& in) {
-    const float* weight = static_cast<const float*>(in.weight);
-    for (int64_t column = 0; column < in.columns; column += lanes<float>) {
-        const int64_t panel = column / (most_vectors * lanes<float>) * (most_vectors * lanes<float>);
-        const int64_t width = std::min<int64_t>(most_vectors * lanes<float>, padded<float>(in.columns) - panel);
-        pack_vector(in.packed + panel * in.depth + (column - panel), width, weight + column * in.stride, 1, in.stride, in.depth,
-                    unrolled::UNROLLED_ISA::width<float>(in.columns, column));
+template <class W>
+void pack(const StepPanels& p) {
+    for (int64_t column = 0; column < p.columns; column += lanes<float>) {
+        const int64_t panel = column / panel_width * panel_width;
+        const int64_t width = std::min(panel_width, padded<float>(p.columns) - panel);
+        pack_vector<W, lanes<float>>(static_cast<W*>(p.to) + panel * p.depth + (column - panel), width,
+                                     static_cast<const W*>(p.weight) + column * p.stride, 1, p.stride, p.depth,
+                                     unrolled::UNROLLED_ISA::width<float>(p.columns, column));
+    }
+}
+
+void step_pack(const StepPanels& p) {
+    switch (p.format) {
+        case 0: return pack<float>(p);
+        case 1: return pack<uint16_t>(p);
+        default: return pack<int8_t>(p);
     }
 }
 
 }  // namespace unrolled::UNROLLED_ISA
 
 UNROLLED_KERNEL(step, Step);
-UNROLLED_KERNEL(step_pack, Instruction);
+UNROLLED_KERNEL(step_pack, StepPanels);

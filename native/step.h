@@ -23,14 +23,22 @@ struct Instruction {
     int64_t a, b, c;  // buffers read
     int64_t out, more;  // buffers written
     int64_t columns, depth;
-    const void* weight;
-    int64_t stride;        // of the weight's rows
-    int64_t format;        // of the weight: 0 float32, 1 bfloat16, 2 int8
+    const void* weight;    // of a product and of top: in panels, as step_pack leaves it
+    int64_t stride;        // embed: of the table's rows
+    int64_t format;        // of a product's weight: 0 float32, 1 bfloat16, 2 int8
     const float* scale;    // (columns), int8
     const float* bias;     // (columns), or null
     int64_t accumulate;    // product: added to what is there
     int64_t nonlinearity;  // product: 0 none, 1 tanh, 2 relu
-    float* packed;         // a float32 weight as step_pack left it there, for steps of many rows; or null
+};
+
+// A weight (columns, depth), a row an output, and where its panels go: columns rounded up to 16, times depth, numbers.
+struct StepPanels {
+    int64_t columns, depth;
+    const void* weight;
+    int64_t stride;  // of its rows
+    int64_t format;
+    void* to;
 };
 
 struct Step {

@@ -111,6 +111,39 @@ template <class T>
 UNROLLED_INLINE void add(T* to, Vector<T> value, int count) {
     store(to, load(to, count) + value, count);
 }
+// Numbers of any format as T: of T itself, bfloat16 (uint16_t) or int8.
+template <class T>
+UNROLLED_INLINE Vector<T> widen(const T* from) {
+    return load(from);
+}
+template <class T>
+UNROLLED_INLINE Vector<float> widen(const uint16_t* from) {
+#if UNROLLED_ISA_LEVEL == 2
+    const __m256i half = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return (Vector<float>)((Bits<float>)_mm512_maskz_cvtepu16_epi32(0xffff, half) << 16);
+#elif UNROLLED_ISA_LEVEL == 1
+    const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return (Vector<float>)((Bits<float>)_mm256_cvtepu16_epi32(half) << 16);
+#else
+    Bits<float> value;
+    for (int i = 0; i < lanes<float>; ++i) value[i] = static_cast<int32_t>(static_cast<uint32_t>(from[i]) << 16);
+    return (Vector<float>)value;
+#endif
+}
+template <class T>
+UNROLLED_INLINE Vector<float> widen(const int8_t* from) {
+#if UNROLLED_ISA_LEVEL == 2
+    const __m128i quarter = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    return __builtin_convertvector((Bits<float>)_mm512_maskz_cvtepi8_epi32(0xffff, quarter), Vector<float>);
+#elif UNROLLED_ISA_LEVEL == 1
+    const __m128i quarter = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+    return __builtin_convertvector((Bits<float>)_mm256_cvtepi8_epi32(quarter), Vector<float>);
+#else
+    Vector<float> value;
+    for (int i = 0; i < lanes<float>; ++i) value[i] = from[i];
+    return value;
+#endif
+}
 // Half upon half: an order that takes few operations.
 template <class T, int bytes = register_bytes>
 UNROLLED_INLINE T sum_of(const void* from) {
@@ -133,29 +166,6 @@ UNROLLED_INLINE T sum_of(const void* from) {
 template <class T>
 UNROLLED_INLINE T sum(Vector<T> value) {
     return sum_of<T>(&value);
-}
-// The sums of so many vectors as there are lanes, in order; `totals` is overwritten. Each round adds pairs of lanes and
-// puts two vectors into one: far fewer operations than one sum after the other.
-template <class T, int apart = lanes<T> / 2>
-UNROLLED_INLINE Vector<T> sums(Vector<T>* totals) {
-#ifdef __clang__  // has no such shuffle
-    Vector<T> value;
-    for (int i = 0; i < lanes<T>; ++i) value[i] = sum<T>(totals[i]);
-    return value;
-#else
-    Bits<T> own{}, other{};
-    for (int i = 0; i < lanes<T>; ++i) {
-        own[i] = i + (i & apart ? lanes<T> : 0);
-        other[i] = (i ^ apart) + (i & apart ? lanes<T> : 0);
-    }
-    for (int i = 0; i < apart; ++i)
-        totals[i] = __builtin_shuffle(totals[i], totals[i + apart], own) +
-                    __builtin_shuffle(totals[i], totals[i + apart], other);
-    if constexpr (apart > 1)
-        return sums<T, apart / 2>(totals);
-    else
-        return totals[0];
-#endif
 }
 // A NaN in x stays.
 template <class T>

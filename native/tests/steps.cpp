@@ -4,8 +4,9 @@
 
 #include "driver.h"
 
-using unrolled::Instruction, unrolled::Step;
+using unrolled::Instruction, unrolled::Step, unrolled::StepPanels;
 extern "C" void unrolled_step(const Step*);
+extern "C" void unrolled_step_pack(const StepPanels*);
 
 namespace {
 
@@ -18,7 +19,10 @@ void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t 
     auto weight = [&](int64_t outputs, int64_t inputs) {
         std::vector<W> made(outputs * inputs);
         for (W& each : made) each = static_cast<W>(format == 1 ? 0x3d00 + below(256) : within(scale));
-        return made;
+        std::vector<W> panels((outputs + 15) / 16 * 16 * inputs);
+        const StepPanels pack{outputs, inputs, made.data(), inputs, format, panels.data()};
+        unrolled_step_pack(&pack);
+        return panels;
     };
     const auto input = weight(4 * hidden, hidden), recurrent = weight(4 * hidden, hidden), projection = weight(words, both);
     const auto scales = numbers<float>(std::max(4 * hidden, words), 0.01), bias = numbers<float>(std::max(4 * hidden, words));
@@ -43,7 +47,7 @@ void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t 
         auto multiply = [&](int64_t from, const std::vector<W>& by, int64_t outputs, int64_t inputs) {
             Instruction in{};
             in.kind = unrolled::product, in.a = from, in.out = product, in.columns = outputs, in.depth = inputs;
-            in.weight = by.data(), in.stride = inputs, in.format = format;
+            in.weight = by.data(), in.format = format;
             in.scale = format == 2 ? scales.data() : nullptr;
             return in;
         };

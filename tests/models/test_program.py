@@ -166,7 +166,7 @@ def test_refuses_tokens_that_are_not_there():
         model.step_top(model.start(source(2)), torch.tensor([3, VOCABULARY]), 2)
 
 
-@pytest.mark.parametrize("rows", [1, 5])  # each row reads the weights, or they are widened once for all
+@pytest.mark.parametrize("rows", [1, 5])  # a tile of few rows, and one of several
 @pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.1), ("int8", 0.2)])
 @torch.inference_mode()
 def test_packed_weights_are_near(weights, tolerance, rows):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -53,8 +53,8 @@ def extend(
     """Step the decoder; each row's ``k`` best tokens that are not ``forbidden`` (nothing is renormalised)."""
     # Asking for as many more as are forbidden leaves k that are not, without a pass over the vocabulary.
     wanted = k + forbidden.numel()
-    if isinstance(decoder, StepTop):
-        state, log_probs, ids = decoder.step_top(state, tokens, wanted)
+    if hasattr(decoder, "step_top"):  # isinstance of a protocol takes a tenth of a small step
+        state, log_probs, ids = cast("StepTop", decoder).step_top(state, tokens, wanted)
     else:
         state, all_log_probs = decoder.step(state, tokens)
         log_probs, ids = top(all_log_probs, wanted)
@@ -87,6 +87,8 @@ def _allowed(
 ) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
     if forbidden.numel():
         barred = (ids[:, :, None] == forbidden).any(dim=-1)
+        if not barred[:, :k].any():  # as mostly
+            return log_probs[:, :k], ids[:, :k].clone()
         order = barred.to(torch.int8).argsort(dim=-1, stable=True)[:, :k]
         log_probs = log_probs.masked_fill(barred, -torch.inf).gather(1, order)
         ids = ids.gather(1, order)

@@ -46,7 +46,6 @@ class Decoder(Protocol):
         """
 
 
-@runtime_checkable
 class StepTop(Protocol):
     """The optional fused step of a :class:`Decoder`."""
 

@@ -31,7 +31,15 @@ _Instruction = structure(
     bias="pointer",
     accumulate="size",
     nonlinearity="size",
-    packed="pointer",
+)
+_Panels = structure(
+    "StepPanels",
+    columns="size",
+    depth="size",
+    weight="pointer",
+    stride="size",
+    format="size",
+    to="pointer",
 )
 _Step = structure(
     "Step",
@@ -67,8 +75,8 @@ _Step = structure(
 _KINDS = ("embed", "product", "gru_open", "gru_close", "lstm", "attend", "top")
 _NONLINEARITIES = ("none", "tanh", "relu")
 
-_FEW = 4
-"""Rows up to which the time of a product is that of reading its matrix, which then is best read as it is."""
+_FORMATS = (torch.float32, torch.bfloat16, torch.int8)
+
 MOST = 128
 """The most words a program chooses: they are kept in order as they are found, too slow for more."""
 
@@ -209,13 +217,11 @@ class Program:
     @staticmethod
     def _matrix(matrix: Matrix, bias: Tensor | None) -> dict[str, Any]:
         weight = matrix.weight
-        formats = (torch.float32, torch.bfloat16, torch.int8)
         return {
-            "weight": weight,
-            "stride": weight.stride(0),
+            "weight": _panels(weight),
             "columns": weight.shape[0],
             "depth": weight.shape[1],
-            "format": formats.index(weight.dtype),
+            "format": _FORMATS.index(weight.dtype),
             "scale": matrix.scale,
             "bias": None if bias is None else bias.detach().contiguous(),
         }
@@ -314,8 +320,6 @@ class Program:
         **how: Any,
     ) -> None:
         rows = len(tokens)
-        if rows > _FEW:
-            self._pack()
         room = given[0].new_empty(rows * self.width)
         homes = {
             "given": [part.data_ptr() for part in given],
@@ -344,18 +348,22 @@ class Program:
         )
         del buffers, widths
 
-    def _pack(self) -> None:
-        """The float32 matrices once more, as products of many rows take them."""
-        for instruction in self._array:
-            if (
-                _KINDS[instruction.kind] in ("product", "top")
-                and not instruction.format
-                and not instruction.packed
-            ):
-                packed = torch.empty(-(-instruction.columns // 16) * 16 * instruction.depth)
-                self.kept.append(packed)
-                instruction.packed = packed.data_ptr()
-                _kernel("unrolled_step_pack", _Instruction)(instruction)
+
+def _panels(weight: Tensor) -> Tensor:
+    """A matrix ``(outputs, inputs)`` laid out in the order in which the kernel reads it, a copy."""
+    columns, depth = weight.shape
+    packed = weight.new_empty(-(-columns // 16) * 16 * depth)
+    _kernel("unrolled_step_pack", _Panels)(
+        _Panels(
+            columns=columns,
+            depth=depth,
+            weight=weight.data_ptr(),
+            stride=weight.stride(0),
+            format=_FORMATS.index(weight.dtype),
+            to=packed.data_ptr(),
+        )
+    )
+    return packed
 
 
 def _check(what: str, ids: Tensor, count: int) -> None:

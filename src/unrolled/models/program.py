@@ -30,8 +30,8 @@ def compile_step(decoder: Decoder, weights: str = "float32") -> Program | None:
     """The program of ``decoder.step`` with the likeliest words chosen; None where there is none.
 
     Args:
-        weights: how matrices are read (:data:`unrolled.decoding.settings.Weights`). As float32 they are the
-            decoder's own; otherwise a copy. Embeddings, biases, states and sums are float32 in any case.
+        weights: how matrices are read (:data:`unrolled.decoding.settings.Weights`), which are copied to the
+            order in which that is done. Embeddings, biases, states and sums are float32 in any case.
     """
     inner = decoder.cell.cell if isinstance(decoder.cell, Bahdanau | Luong) else decoder.cell
     cells = list(inner.cells) if type(inner) is Stacked else [inner]
