@@ -36,20 +36,25 @@ tensorboard = false
 """
 
 
+_BLOCK = 100_000_000
+
+
 def write(path: Path, size: int, seed: int = 1) -> None:
-    """About ``size`` bytes of words that are spelled by their number, in lines of twenty."""
+    """About ``size`` bytes of words spelled by their number, in lines of twenty; each 100 MB alike."""
     random = np.random.default_rng(seed)
     letters = np.array(list("etaoinshrdlucmfwypvbgkqjxz"))
     words = np.array(
         ["".join(letters[random.integers(26, size=n)]) for n in random.integers(2, 10, 1_000_000)]
     )
-    written = 0
-    with path.open("w", encoding="utf-8") as file:
-        while written < size:
-            numbers = random.zipf(1.2, (10_000, 20)) % len(words)
-            text = "\n".join(" ".join(row) for row in words[numbers]) + "\n"
-            file.write(text)
-            written += len(text)
+    block: list[bytes] = []
+    made = 0
+    while made < min(size, _BLOCK):
+        numbers = random.zipf(1.2, (10_000, 20)) % len(words)
+        block.append(("\n".join(" ".join(row) for row in words[numbers]) + "\n").encode())
+        made += len(block[-1])
+    with path.open("wb") as file:
+        for _ in range(round(size / made)):
+            file.writelines(block)
 
 
 class Peak:

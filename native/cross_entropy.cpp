@@ -154,8 +154,8 @@ class Worker {
                      int64_t first, int across) {
         for (int v = 0; v < across; ++v) {
             const int64_t at = (first + v) * lanes<T>, left = columns - at;
-            pack_vector(to.as<T>(first * lanes<T> * depth + v * lanes<T>), across * lanes<T>, from + at * column, row, column,
-                        depth, left < lanes<T> ? static_cast<int>(left) : lanes<T>);
+            pack_vector(to.as<T>(first * lanes<T> * depth), across, v, from + at * column, row, column, depth,
+                        left < lanes<T> ? static_cast<int>(left) : lanes<T>);
         }
     }
 

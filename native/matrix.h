@@ -1,8 +1,8 @@
 // The inner part of a matrix product: a tile of results made in registers, for whatever is to be done with it.
 //
-// The right operand is packed into panels of 1 to 4 vectors' width: panel[k][vector][lane], contiguous; its numbers may be of
-// fewer bits than T. A tile is `rows` × `vectors` × lanes, contiguous. `tile_rows(vectors)` is how many rows keep the
-// registers busy.
+// The right operand is packed into panels of 1 to 4 vectors' width; its numbers may be of fewer bits than T. As many of a
+// panel's vectors as the registers let be multiplied at once stand side by side, [k][vector][lane], and the next ones after
+// them. A tile is `rows` × `vectors` × lanes, contiguous. `tile_rows(vectors)` is how many rows keep the registers busy.
 #pragma once
 
 #include "vector.h"
@@ -12,9 +12,12 @@ namespace unrolled::UNROLLED_ISA {
 constexpr int most_vectors = 4;
 constexpr int most_rows = registers == 32 ? 12 : 6;
 
-// Accumulators, the panel's vectors and one broadcast must fit the registers.
+// With few registers vectors go by twos: six rows of two need less of the panel for each operation than two of four.
+constexpr int side_by_side(int vectors) { return registers == 32 || vectors < 2 ? vectors : 2; }
+
+// Accumulators, the vectors side by side and one broadcast must fit the registers.
 constexpr int tile_rows(int vectors) {
-    const int fit = (registers - vectors - 1) / vectors;
+    const int together = side_by_side(vectors), fit = (registers - together - 1) / together;
     return fit < 1 ? 1 : fit < most_rows ? fit : most_rows;
 }
 constexpr int64_t tile_size = most_rows * most_vectors * (register_bytes / 4);
@@ -23,8 +26,9 @@ constexpr int64_t tile_size = most_rows * most_vectors * (register_bytes / 4);
 template <class T, class W = T>
 using TileProduct = void (*)(const T* a, int64_t stride, const W* panel, int64_t depth, T* tile);
 
+// The part of a tile that one pass over k makes; `apart` is from one row of the tile to the next.
 template <class T, class W, int rows, int vectors, bool by_columns>
-void tile_product(const T* a, int64_t stride, const W* panel, int64_t depth, T* tile) {
+UNROLLED_INLINE void multiply_add(const T* a, int64_t stride, const W* panel, int64_t depth, T* tile, int64_t apart) {
     // An addition waits for the one before it: with few sums, every other k has sums of its own.
     constexpr int ways = rows * vectors < 8 ? 2 : 1;
     Vector<T> total[ways][rows][vectors]{};
@@ -50,8 +54,18 @@ void tile_product(const T* a, int64_t stride, const W* panel, int64_t depth, T* 
     for (int i = 0; i < rows; ++i)
         for (int v = 0; v < vectors; ++v) {
             if (ways == 2) total[0][i][v] += total[1][i][v];
-            store(tile + (i * vectors + v) * lanes<T>, total[0][i][v]);
+            store(tile + i * apart + v * lanes<T>, total[0][i][v]);
         }
+}
+
+template <class T, class W, int rows, int vectors, bool by_columns>
+void tile_product(const T* a, int64_t stride, const W* panel, int64_t depth, T* tile) {
+    constexpr int together = side_by_side(vectors), left = vectors % together;
+    int v = 0;
+    for (; v + together <= vectors; v += together, panel += together * lanes<T> * depth)
+        multiply_add<T, W, rows, together, by_columns>(a, stride, panel, depth, tile + v * lanes<T>, vectors * lanes<T>);
+    if constexpr (left > 0)
+        multiply_add<T, W, rows, left, by_columns>(a, stride, panel, depth, tile + v * lanes<T>, vectors * lanes<T>);
 }
 
 template <class T, int vectors, bool by_columns, class W, int rows = 1>
@@ -72,9 +86,12 @@ TileProduct<T, W> tile_product_for(int rows, int vectors) {
     }
 }
 
-// One vector's width of a panel: to[k · step + lane] = from[k · row + lane · column] for lane < count, else 0.
+// Vector v of a panel: its k-th number in a lane is from[k · row + lane · column] for lane < count, else 0.
 template <class T, int width = lanes<T>>
-void pack_vector(T* to, int64_t step, const T* from, int64_t row, int64_t column, int64_t depth, int count) {
+void pack_vector(T* panel, int vectors, int v, const T* from, int64_t row, int64_t column, int64_t depth, int count) {
+    const int together = side_by_side(vectors), before = v / together * together;
+    const int step = (vectors - before < together ? vectors - before : together) * width;
+    T* to = panel + before * width * depth + (v - before) * width;
     if constexpr (width == lanes<T>)
         if (column == 1) {
             for (int64_t k = 0; k < depth; ++k) store(to + k * step, load(from + k * row, count));

@@ -48,7 +48,7 @@ class Panels {
             for (int v = 0; v < panel.vectors; ++v) {
                 const int64_t unit = panel.unit + (gates_ > 1 ? 0 : v * lanes<T>);
                 const int64_t left = hidden_ - unit;
-                pack_vector(const_cast<T*>(panel.data) + v * lanes<T>, panel.vectors * lanes<T>,
+                pack_vector(const_cast<T*>(panel.data), panel.vectors, v,
                             from_ + (unit + (gates_ > 1 ? v * hidden_ : 0)) * column_, row_, column_, depth_,
                             left < lanes<T> ? static_cast<int>(left) : lanes<T>);
             }

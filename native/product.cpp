@@ -65,7 +65,7 @@ class Multiplication {
             const int64_t panel = v / most_vectors * most_vectors;
             const int64_t panel_vectors = vectors - panel < most_vectors ? vectors - panel : most_vectors;
             const int64_t left = width - v * lanes<T>;
-            pack_vector(to + panel * lanes<T> * depth + (v - panel) * lanes<T>, panel_vectors * lanes<T>,
+            pack_vector(to + panel * lanes<T> * depth, static_cast<int>(panel_vectors), static_cast<int>(v - panel),
                         b_ + k * p_.b_row + (n + v * lanes<T>) * p_.b_column, p_.b_row, p_.b_column, depth,
                         left < lanes<T> ? static_cast<int>(left) : lanes<T>);
         }

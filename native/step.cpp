@@ -269,12 +269,13 @@ void step(const Step& s) {
 
 template <class W>
 void pack(const StepPanels& p) {
-    for (int64_t column = 0; column < p.columns; column += lanes<float>) {
-        const int64_t panel = column / panel_width * panel_width;
-        const int64_t width = std::min(panel_width, padded<float>(p.columns) - panel);
-        pack_vector<W, lanes<float>>(static_cast<W*>(p.to) + panel * p.depth + (column - panel), width,
-                                     static_cast<const W*>(p.weight) + column * p.stride, 1, p.stride, p.depth,
-                                     unrolled::UNROLLED_ISA::width<float>(p.columns, column));
+    const int64_t vectors = padded<float>(p.columns) / lanes<float>;
+    for (int64_t v = 0; v < vectors; ++v) {
+        const int64_t panel = v / most_vectors * most_vectors, column = v * lanes<float>;
+        pack_vector<W, lanes<float>>(static_cast<W*>(p.to) + panel * lanes<float> * p.depth,
+                                     static_cast<int>(std::min<int64_t>(most_vectors, vectors - panel)),
+                                     static_cast<int>(v - panel), static_cast<const W*>(p.weight) + column * p.stride, 1,
+                                     p.stride, p.depth, width<float>(p.columns, column));
     }
 }
 

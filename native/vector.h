@@ -51,7 +51,7 @@ constexpr int64_t padded(int64_t n) {
 
 template <class T>
 UNROLLED_INLINE Vector<T> splat(T value) {
-    return Vector<T>{} + value;
+    return value - Vector<T>{};  // the subtraction goes, as an addition would not: 0 + −0 is 0
 }
 template <class T>
 UNROLLED_INLINE Vector<T> load(const T* from) {
