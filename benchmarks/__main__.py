@@ -1,4 +1,7 @@
-"""``python -m benchmarks [SUBJECT…] [--rounds N] [--threads N]``: measure, print, and write RESULTS.md."""
+"""``python -m benchmarks [SUBJECT…] [--rounds N] [--threads N]``: measure, print, and write RESULTS.md.
+
+Machines of another kind have a file of their own: ``--results benchmarks/RESULTS-avx2.md``.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,6 @@ SUBJECTS = {
     "bleu": "BLEU",
 }
 """Module → title, in the report's order. A module has ``run(options) -> Report``."""
-RESULTS = Path(__file__).with_name("RESULTS.md")
 PEERS = ("jax", "keras", "onednn", "joeynmt", "sacrebleu", "gensim")
 
 
@@ -35,6 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="", help="rows whose name holds this text; printed, not written")
+    parser.add_argument("--results", type=Path, default=Path(__file__).with_name("RESULTS.md"))
     chosen = parser.parse_args()
     unknown = sorted(set(chosen.subjects) - set(SUBJECTS))
     if unknown:
@@ -59,8 +62,8 @@ def main() -> None:
     titles = list(SUBJECTS.values())
     print(report.merge("", found, titles))
     if not chosen.only:
-        old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else ""
-        RESULTS.write_text(report.merge(old, found, titles), encoding="utf-8")
+        old = chosen.results.read_text(encoding="utf-8") if chosen.results.exists() else ""
+        chosen.results.write_text(report.merge(old, found, titles), encoding="utf-8")
 
 
 if __name__ == "__main__":
