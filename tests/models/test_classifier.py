@@ -83,3 +83,28 @@ def test_calibration_finds_the_temperature_labels_were_drawn_at(several: bool) -
 
 def test_the_temperature_is_part_of_the_weights() -> None:
     assert "temperature" in make().state_dict()
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_consistency_is_the_divergence_of_two_readings(several: bool) -> None:
+    model = make(several, consistency=3.0, readout_dropout=0.5).train()
+    labels = LABELS.double()
+    torch.manual_seed(2)
+    found = model.learn(TEXTS, labels)
+    torch.manual_seed(2)
+    first, second = model(TEXTS.twice).chunk(2)
+    kind = torch.distributions.Bernoulli if several else torch.distributions.Categorical
+    one, other = kind(logits=first), kind(logits=second)
+    divergence = torch.distributions.kl_divergence
+    apart = (divergence(one, other) + divergence(other, one)).sum() / 2
+    assert apart > 1e-4
+    wanted = (model.loss(first, labels) + model.loss(second, labels)) / 2 + 3 * apart
+    assert torch.allclose(found, wanted)
+
+
+def test_consistency_counts_in_training_alone() -> None:
+    model, plain = make(consistency=3.0, readout_dropout=0.5), make()
+    labels = LABELS.double()
+    assert torch.allclose(model.learn(TEXTS, labels), plain.loss(plain(TEXTS), labels))
+    model.train().dropout.p = 0.0  # two readings that are one
+    assert torch.allclose(model.learn(TEXTS, labels), plain.loss(plain(TEXTS), labels))

@@ -38,6 +38,7 @@ class Classifier(Speller):
         super().__init__(settings, vocabulary, characters, padding=padding)
         self.several = several
         self.label_smoothing = settings.label_smoothing
+        self.consistency = settings.consistency
         self.pooling = Pooling(settings.pooling, self.reader.features, self.reader.layers.directions)
         self.dropout = nn.Dropout(settings.readout_dropout)
         self.readout = nn.Linear(self.reader.features, labels)
@@ -65,6 +66,24 @@ class Classifier(Speller):
         target = (1 - smooth) * labels + smooth / labels.shape[1]
         each = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
         return (each if weights is None else each * (labels @ weights)).sum()
+
+    def learn(
+        self,
+        sentences: Sentences,
+        labels: Float[Tensor, "batch labels"],
+        weights: Float[Tensor, " labels"] | None = None,
+    ) -> Float[Tensor, ""]:
+        """The loss to be made small: :meth:`loss` and, in training, what ``consistency`` adds to it.
+
+        That is R-Drop (Liang et al. 2021): the mean loss of two readings, and the mean of the divergences
+        KL(P₁‖P₂) and KL(P₂‖P₁) of their answers, ½ Σ (P₁ − P₂)(z₁ − z₂).
+        """
+        if not (self.training and self.consistency):
+            return self.loss(self(sentences), labels, weights)
+        first, second = self(sentences.twice).chunk(2)
+        losses = self.loss(first, labels, weights) + self.loss(second, labels, weights)
+        apart = ((self.probabilities(first) - self.probabilities(second)) * (first - second)).sum()
+        return (losses + self.consistency * apart) / 2
 
     def log_probs(
         self, logits: Float[Tensor, "batch labels"], labels: Float[Tensor, "batch labels"]

@@ -36,6 +36,11 @@ class Sentences(NamedTuple):
         """The id of each word as a whole."""
         return self.words[self.forms]
 
+    @property
+    def twice(self) -> Sentences:
+        """The batch and the same again beside it."""
+        return self._replace(forms=self.forms.repeat(1, 2), lengths=self.lengths.repeat(2))
+
     def on(self, device: torch.device | str) -> Sentences:
         """The same batch on another device."""
         return Sentences(*(part.to(device) for part in self))

@@ -43,6 +43,12 @@ class ClassifierSettings(ReaderSettings):
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="probability taken from the right label and given to all, in training"
     )
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        description="weight, in training, of how far apart two readings of a text lie, each under its own"
+        " dropout; twice the work",
+    )
 
 
 class TaggerSettings(ReaderSettings):

@@ -342,9 +342,9 @@ class Classify(base.Task):
 
     def loss(self, model: nn.Module, batch: Batch, carried: base.Carried = None) -> base.Loss:
         made = cast("models.Classifier", model)
-        logits = made(batch.sentences)
-        weights = self._class_weights
-        total = made.loss(logits, batch.labels.to(logits), None if weights is None else weights.to(logits))
+        labels = batch.labels.to(made.readout.weight)
+        weights = None if self._class_weights is None else self._class_weights.to(labels)
+        total = made.learn(batch.sentences, labels, weights)
         return base.Loss(total, batch.count, tokens=int(batch.sentences.lengths.sum()))
 
     def finish(self, model: nn.Module) -> bool:
