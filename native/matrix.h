@@ -106,4 +106,16 @@ void pack_vector(T* panel, int vectors, int v, const T* from, int64_t row, int64
     }
 }
 
+// Vectors first … end of a matrix (depth, columns) to where they belong among its panels of most_vectors.
+template <class T, int width = lanes<T>>
+void pack_panels(T* to, int64_t first, int64_t end, const T* from, int64_t row, int64_t column, int64_t depth, int64_t columns) {
+    const int64_t vectors = (columns + width - 1) / width;
+    for (int64_t v = first; v < end; ++v) {
+        const int64_t panel = v / most_vectors * most_vectors, left = columns - v * width;
+        const int64_t across = vectors - panel < most_vectors ? vectors - panel : most_vectors;
+        pack_vector<T, width>(to + panel * width * depth, static_cast<int>(across), static_cast<int>(v - panel),
+                              from + v * width * column, row, column, depth, left < width ? static_cast<int>(left) : width);
+    }
+}
+
 }  // namespace unrolled::UNROLLED_ISA

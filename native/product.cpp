@@ -59,16 +59,8 @@ class Multiplication {
     static constexpr int64_t group_ = 8 * tile_rows(most_vectors);  // rows of A packed together
 
     void pack_right(T* to, int64_t n, int64_t width, int64_t k, int64_t depth, int thread, int threads) {
-        const int64_t vectors = padded<T>(width) / lanes<T>;
-        const Share mine = share(vectors, thread, threads);
-        for (int64_t v = mine.begin; v < mine.end; ++v) {
-            const int64_t panel = v / most_vectors * most_vectors;
-            const int64_t panel_vectors = vectors - panel < most_vectors ? vectors - panel : most_vectors;
-            const int64_t left = width - v * lanes<T>;
-            pack_vector(to + panel * lanes<T> * depth, static_cast<int>(panel_vectors), static_cast<int>(v - panel),
-                        b_ + k * p_.b_row + (n + v * lanes<T>) * p_.b_column, p_.b_row, p_.b_column, depth,
-                        left < lanes<T> ? static_cast<int>(left) : lanes<T>);
-        }
+        const Share mine = share(padded<T>(width) / lanes<T>, thread, threads);
+        pack_panels(to, mine.begin, mine.end, b_ + k * p_.b_row + n * p_.b_column, p_.b_row, p_.b_column, depth, width);
     }
 
     void multiply(const T* packed, Share rows, int64_t n, int64_t width, int64_t k, int64_t depth, T* left) {

@@ -269,14 +269,8 @@ void step(const Step& s) {
 
 template <class W>
 void pack(const StepPanels& p) {
-    const int64_t vectors = padded<float>(p.columns) / lanes<float>;
-    for (int64_t v = 0; v < vectors; ++v) {
-        const int64_t panel = v / most_vectors * most_vectors, column = v * lanes<float>;
-        pack_vector<W, lanes<float>>(static_cast<W*>(p.to) + panel * lanes<float> * p.depth,
-                                     static_cast<int>(std::min<int64_t>(most_vectors, vectors - panel)),
-                                     static_cast<int>(v - panel), static_cast<const W*>(p.weight) + column * p.stride, 1,
-                                     p.stride, p.depth, width<float>(p.columns, column));
-    }
+    pack_panels<W, lanes<float>>(static_cast<W*>(p.to), 0, padded<float>(p.columns) / lanes<float>,
+                                 static_cast<const W*>(p.weight), 1, p.stride, p.depth, p.columns);
 }
 
 void step_pack(const StepPanels& p) {
