@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -129,6 +129,7 @@ class Program:
         self.width = 0
         self.instructions: list[Any] = []
         self.kept: list[Tensor | None] = []
+        self._weights: dict[int, Tensor] = {}  # of products, by instruction
         self.vocabulary = self.words = 0
 
     def given(self, entry: int) -> int:
@@ -173,13 +174,14 @@ class Program:
         nonlinearity: str = "none",
     ) -> None:
         """``out = f(a Wᵀ + bias (+ out))``."""
-        self._add(
+        self._multiply(
             "product",
+            matrix,
+            bias,
             a=a,
             out=out,
             accumulate=accumulate,
             nonlinearity=_NONLINEARITIES.index(nonlinearity),
-            **self._matrix(matrix, bias),
         )
 
     def gru_open(self, z: int, state: int, out: int) -> None:
@@ -211,20 +213,29 @@ class Program:
     def top(self, a: int, matrix: Matrix, bias: Tensor | None) -> None:
         """The likeliest of ``softmax(a Wᵀ + bias)``."""
         self.vocabulary = len(matrix.weight)
-        self._add("top", a=a, **self._matrix(matrix, bias))
-        self._array = (_Instruction * len(self.instructions))(*self.instructions)
+        self._multiply("top", matrix, bias, a=a)
 
-    @staticmethod
-    def _matrix(matrix: Matrix, bias: Tensor | None) -> dict[str, Any]:
-        weight = matrix.weight
-        return {
-            "weight": _panels(weight),
-            "columns": weight.shape[0],
-            "depth": weight.shape[1],
-            "format": _FORMATS.index(weight.dtype),
-            "scale": matrix.scale,
-            "bias": None if bias is None else bias.detach().contiguous(),
-        }
+    def _multiply(self, kind: str, matrix: Matrix, bias: Tensor | None, **fields: Any) -> None:
+        weight = self._weights[len(self.instructions)] = matrix.weight
+        self._add(
+            kind,
+            columns=weight.shape[0],
+            depth=weight.shape[1],
+            format=_FORMATS.index(weight.dtype),
+            scale=matrix.scale,
+            bias=None if bias is None else bias.detach().contiguous(),
+            **fields,
+        )
+
+    @cached_property
+    def _array(self) -> Any:
+        """The instructions in a row, their matrices laid out: not before a step is made, for many a search
+        goes by other steps (an ensemble's) and would pay for it at every start."""
+        for place, weight in self._weights.items():
+            self.kept.append(panels := _panels(weight))
+            self.instructions[place].weight = panels.data_ptr()
+        self._weights.clear()
+        return (_Instruction * len(self.instructions))(*self.instructions)
 
     def run(
         self,
