@@ -53,7 +53,7 @@ def write(path: Path, size: int, seed: int = 1) -> None:
         block.append(("\n".join(" ".join(row) for row in words[numbers]) + "\n").encode())
         made += len(block[-1])
     with path.open("wb") as file:
-        for _ in range(round(size / made)):
+        for _ in range(max(1, round(size / made))):
             file.writelines(block)
 
 
