@@ -13,9 +13,16 @@
 namespace unrolled::UNROLLED_ISA {
 
 struct Drawn {
-    int64_t id;  // −1: nothing has a probability
-    float log_prob;
+    int64_t id;      // −1: nothing has a probability
+    float log_prob;  // not a number where those are none
 };
+
+inline bool barred(const Drawing& how, int64_t step, int64_t id) {
+    if (id == how.spared && step < how.spared_steps) return true;
+    for (int64_t i = 0; i < how.forbidden_count; ++i)
+        if (id == how.forbidden[i]) return true;
+    return false;
+}
 
 // `room` holds draw_room(words) bytes. Loops and not the library's templates: see kernel.h.
 constexpr int64_t draw_room(int64_t words) { return 3 * 8 * words; }
@@ -36,12 +43,12 @@ inline Drawn draw(const Drawing& how, int64_t step, double uniform, const float*
     double highest = greatest(logits, words), sum = 0;
     for (int64_t i = 0; i < words; ++i) sum += std::exp(static_cast<double>(logits[i]) - highest);
     const double normalizer = highest + std::log(sum);
-    if (!std::isfinite(normalizer)) return {-1, 0};
+    if (!std::isfinite(normalizer)) return {-1, std::numeric_limits<float>::quiet_NaN()};
     for (int64_t i = 0; i < words; ++i) scores[i] = static_cast<float>(logits[i] - normalizer);
     for (int64_t i = 0; i < how.forbidden_count; ++i) scores[how.forbidden[i]] = none;
     if (step < how.spared_steps) scores[how.spared] = none;
     highest = greatest(scores, words);
-    if (highest == none) return {-1, 0};
+    if (highest == none) return {-1, static_cast<float>(none)};
     const auto found = [&](int64_t id) { return Drawn{id, static_cast<float>(logits[id] - normalizer)}; };
     if (how.temperature == 0) {
         int64_t id = 0;

@@ -42,14 +42,14 @@ class Run {
     Run(const Step& step, int threads)
         : s(step), tokens_(s.tokens), values_(threads * s.rows * s.k * 4), ids_(threads * s.rows * s.k * 8),
           best_(threads * s.rows * static_cast<int64_t>(sizeof(Best))),
-          logits_(s.steps ? s.rows * s.instructions[s.count - 1].columns * 4 : 0) {}
+          logits_(from_all() ? s.rows * s.instructions[s.count - 1].columns * 4 : 0) {}
 
     void follow(int thread, int threads, Barrier& barrier) {
         if (s.steps == 0) return once(thread, threads, barrier);
         for (int64_t t = 0; t < s.steps; ++t) {
             once(thread, threads, barrier);
-            for (int64_t r = 0; r < s.rows; ++r)
-                if (s.ids[t * s.rows + r] < 0) return;
+            if (thread == 0) *s.steps_made = t + 1;
+            if (over(t)) return;
             if (thread == 0) tokens_ = s.ids + t * s.rows, step_ = t + 1;
             const Share mine = share(s.rows, thread, threads);
             for (int64_t i = 0; i < s.state; ++i)
@@ -77,6 +77,20 @@ class Run {
             }
             barrier.wait();
         }
+    }
+
+    bool from_all() const { return s.steps && s.k == 0; }
+
+    // Whether no step follows on step t.
+    bool over(int64_t t) const {
+        int64_t going = 0;
+        for (int64_t r = 0; r < s.rows; ++r) {
+            if (s.ids[t * s.rows + r] < 0) return true;
+            bool ended = false;
+            for (int64_t i = 0; i <= t; ++i) ended |= s.ids[i * s.rows + r] == s.end;
+            going += !ended;
+        }
+        return going == 0;
     }
 
     float* row(int64_t buffer, int64_t r) const { return s.buffers[buffer] + r * s.strides[buffer]; }
@@ -196,10 +210,11 @@ class Run {
             best.total *= std::exp(best.highest - highest);
             best.highest = highest;
         }
+        const float base = std::isinf(best.highest) ? 0 : best.highest;  // no word so far that could be
         Vector<float> total{};
         for (int64_t j = 0; j < width; j += lanes<float>) {
             const int count = unrolled::UNROLLED_ISA::width<float>(width, j);
-            const Vector<float> e = exp<float>(load(logits + j, count) - best.highest);
+            const Vector<float> e = exp<float>(load(logits + j, count) - base);
             if (count == lanes<float>)
                 total += e;
             else
@@ -210,7 +225,7 @@ class Run {
         for (int64_t j = 0; j < width; ++j) best.put(logits[j], column + j, s.k);
     }
     void project(const Instruction& in, int thread, int threads) {
-        if (s.steps)
+        if (from_all())
             return multiply(in, thread, threads, [&](int64_t r, int64_t column, const float* made, int64_t width) {
                 finish(in, logits(in, r), column, made, width);
             });
@@ -223,32 +238,45 @@ class Run {
         });
     }
 
-    // What the threads found, as one.
-    void choose(const Instruction& in, int thread, int threads) {
+    void choose(const Instruction& in, int thread, int threads) const {
         const Share mine = share(s.rows, thread, threads);
-        if (s.steps) {
-            Scratch room(draw_room(in.columns));
-            for (int64_t r = mine.begin; r < mine.end; ++r) {
-                const int64_t at = step_ * s.rows + r;
-                const Drawn drawn = draw(s.drawing, step_, s.uniform[at], logits(in, r), in.columns, room.as<double>());
-                s.ids[at] = drawn.id;
-                s.log_probs[at] = drawn.log_prob;
-            }
-            return;
-        }
+        Scratch room(from_all() ? draw_room(in.columns) : s.k * 12);
         for (int64_t r = mine.begin; r < mine.end; ++r) {
-            float highest = best(0, r).highest, total = 0;
-            for (int t = 1; t < threads; ++t) highest = std::max(highest, best(t, r).highest);
-            for (int t = 0; t < threads; ++t) {
-                const Best& each = best(t, r);
-                if (each.total != 0) total += each.total * std::exp(each.highest - highest);
+            if (s.steps == 0) {
+                gather(r, threads, s.log_probs + r * s.k, s.ids + r * s.k);
+                continue;
             }
-            const float normalizer = highest + std::log(total);
-            Best all{0, 0, 0, s.log_probs + r * s.k, s.ids + r * s.k};
-            for (int t = 0; t < threads; ++t)  // a thread's ids lie below the next one's
-                for (int64_t i = 0; i < best(t, r).count; ++i) all.put(best(t, r).values[i], best(t, r).ids[i], s.k);
-            for (int64_t i = 0; i < s.k; ++i) all.values[i] -= normalizer;
+            const int64_t at = step_ * s.rows + r;
+            const Drawn drawn =
+                from_all() ? draw(s.drawing, step_, s.uniform[at], logits(in, r), in.columns, room.as<double>())
+                           : likeliest(r, threads, room);
+            s.ids[at] = drawn.id;
+            s.log_probs[at] = drawn.log_prob;
         }
+    }
+    // What the threads found for a row, as one.
+    void gather(int64_t r, int threads, float* log_probs, int64_t* ids) const {
+        float highest = best(0, r).highest, total = 0;
+        for (int t = 1; t < threads; ++t) highest = std::max(highest, best(t, r).highest);
+        for (int t = 0; t < threads; ++t) {
+            const Best& each = best(t, r);
+            if (each.total != 0) total += each.total * std::exp(each.highest - highest);
+        }
+        const float normalizer = highest + std::log(total);
+        Best all{0, 0, 0, log_probs, ids};
+        for (int t = 0; t < threads; ++t)  // a thread's ids lie below the next one's
+            for (int64_t i = 0; i < best(t, r).count; ++i) all.put(best(t, r).values[i], best(t, r).ids[i], s.k);
+        for (int64_t i = 0; i < s.k; ++i) all.values[i] -= normalizer;
+    }
+    Drawn likeliest(int64_t r, int threads, Scratch& room) const {
+        int64_t* ids = room.as<int64_t>();
+        float* log_probs = room.as<float>(2 * s.k);
+        gather(r, threads, log_probs, ids);
+        for (int64_t i = 0; i < s.k; ++i) {
+            if (std::isnan(log_probs[i])) return {-1, log_probs[i]};
+            if (!barred(s.drawing, step_, ids[i])) return {std::isinf(log_probs[i]) ? -1 : ids[i], log_probs[i]};
+        }
+        return {-1, -std::numeric_limits<float>::infinity()};
     }
 
     float* logits(const Instruction& in, int64_t r) const { return logits_.as<float>(r * in.columns); }

@@ -54,12 +54,14 @@ struct Step {
     const float *keys, *values;
     int64_t source, size, features;
 
-    int64_t k;
+    int64_t k;         // drawing: 0, or so many of the likeliest among which the one to take is: temperature 0
     float* log_probs;  // (rows, k), descending; of words drawn (steps, rows)
     int64_t* ids;      // (rows, k); of words drawn (steps, rows), −1 where nothing has a probability
 
     // Drawing: the first `state` buffers are the state before a step and are overwritten, as many after them that after it.
     int64_t steps;  // 0: the k likeliest of one step
+    int64_t* steps_made;  // how many were: none follows on an id of −1, nor when every row has drawn `end`
+    int64_t end;    // an id, or −1
     int64_t state;
     int64_t reset;  // the id before which the state is zero, or −1: the first instruction embeds
     const double* uniform;  // (steps, rows)

@@ -1,6 +1,7 @@
 #include "../step.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "driver.h"
 
@@ -10,9 +11,10 @@ extern "C" void unrolled_step_pack(const StepPanels*);
 
 namespace {
 
-// An LSTM that attends and writes: embedding, cell, additive attention, projection; the likeliest words, or words drawn.
+// An LSTM that attends and writes: embedding, cell, additive attention, projection; the likeliest words, or words drawn,
+// or the likeliest of each step fed to the next.
 template <class W>
-void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t steps) {
+void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t steps, double temperature) {
     const int64_t source = 5, features = 6, sentences = 2, k = 3, size = hidden, both = hidden + features;
     const double scale = format == 2 ? 100 : 0.5;
     const auto table = numbers<float>(words * hidden);
@@ -69,9 +71,11 @@ void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t 
         s.threads = threads, s.rows = rows, s.count = 6, s.instructions = program.data(), s.buffers = buffers.data();
         s.strides = strides.data(), s.tokens = tokens.data(), s.sentence = sentence.data(), s.lengths = lengths.data();
         s.keys = keys.data(), s.values = values.data(), s.source = source, s.size = size, s.features = features;
-        s.k = steps ? 0 : k, s.log_probs = log_probs.data(), s.ids = ids.data(), s.steps = steps, s.state = 2;
+        int64_t made = 0;
+        s.steps_made = &made, s.end = 5;
+        s.k = steps && temperature ? 0 : k, s.log_probs = log_probs.data(), s.ids = ids.data(), s.steps = steps, s.state = 2;
         s.uniform = uniform.data(), s.reset = 3;
-        s.drawing = {0.8, words / 2, 0.95, forbidden.data(), 1, 1, 1};
+        s.drawing = {temperature, words / 2, 0.95, forbidden.data(), 1, 1, 1};
         unrolled_step(&s);
         Result result;
         result.add(log_probs);
@@ -84,11 +88,11 @@ void write(int64_t rows, int64_t hidden, int64_t words, int64_t format, int64_t 
 }  // namespace
 
 void steps() {
-    for (int64_t steps : {0, 4})
+    for (const auto& [steps, temperature] : {std::pair{0, 0.0}, {4, 0.8}, {4, 0.0}})
         for (int64_t rows : {1, 3, 9})
             for (int64_t hidden : {16, 21}) {
-                write<float>(rows, hidden, 70, 0, steps);
-                write<uint16_t>(rows, hidden, 70, 1, steps);
-                write<int8_t>(rows, hidden, 70, 2, steps);
+                write<float>(rows, hidden, 70, 0, steps, temperature);
+                write<uint16_t>(rows, hidden, 70, 1, steps, temperature);
+                write<int8_t>(rows, hidden, 70, 2, steps, temperature);
             }
 }

@@ -8,9 +8,10 @@ import torch
 from unrolled import kernels
 from unrolled.decoding import Sampling, beam_search, sample
 from unrolled.decoding.candidates import top
-from unrolled.decoding.sampling import Drawing
+from unrolled.decoding.greedy import greedy
+from unrolled.decoding.sampling import Drawing, stream
 from unrolled.errors import RunError, UserError
-from unrolled.kernels.step import MOST
+from unrolled.kernels.step import MOST, Program, Source
 from unrolled.models import decoder as decoder_module
 from unrolled.models import language_model as language_module
 from unrolled.models import program as program_module
@@ -174,8 +175,8 @@ def test_packed_weights_are_near(weights, tolerance, rows):
     state, tokens = model.start(source(rows)), torch.full((rows,), 2)
     program = compile_step(model.decoder, weights)
     assert program is not None
-    memory = {name: getattr(state.memory, name) for name in ("keys", "values", "lengths")}
-    _, log_probs, ids = program.run(state.cell, tokens, 5, **memory)
+    memory = Source.of(state.memory.keys, state.memory.values, state.memory.lengths, None)
+    _, log_probs, ids = program.run(state.cell, tokens, 5, memory)
     exact = model.step(state, tokens)[1]
     assert (exact.gather(1, ids) - log_probs).abs().max() < tolerance
 
@@ -275,12 +276,65 @@ def test_refuses_to_forbid_what_is_not_there():
 
 
 @torch.inference_mode()
-def test_draws_without_a_probability_are_an_error():
-    model = language_model()
-    model.projection.bias.fill_(torch.nan)
+def test_without_a_probability_nothing_is_drawn():
+    for value, given in ((torch.nan, torch.nan), (-torch.inf, -torch.inf)):
+        model = language_model()
+        model.projection.bias.fill_(value)
+        model.projection.bias[0] = 0  # forbidden
+        for program in (False, True):
+            for sampling in (Sampling(), Sampling(0.0)):
+                _, log_probs, ids = draws(model, sampling, program=program)
+                assert ids.tolist() == [[-1, -1, -1]]
+                assert log_probs.tolist() == [[pytest.approx(given, nan_ok=True)] * 3]
+    with pytest.raises(RunError, match="no token a probability after 0 tokens"):
+        next(stream(model, torch.zeros(0, 1, dtype=torch.int64), max_length=3, bos=5, banned=[0]))
+
+
+@pytest.mark.parametrize("attention", ["bahdanau", "luong", "none"])
+@torch.inference_mode()
+def test_draws_of_a_decoder_are_those_of_its_steps(attention):
+    model = make(attention=attention)
+    uniform = torch.rand(9, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+    for sampling in (Sampling(0.0), Sampling(0.8, top_k=20)):
+        drawing = Drawing(sampling, torch.tensor([0, 1]), 3, 2)
+        state = model.start(source(4))
+        assert state.program is not None
+        state, tokens = model.select(state, torch.tensor([2, 0, 2, 1])), torch.full((4,), 2)
+        after, log_probs, ids = model.draw(state, tokens, uniform, drawing)
+        expected, *others = model.draw(replace(state, program=None), tokens, uniform, drawing)
+        assert ids.tolist() == others[1].tolist()
+        torch.testing.assert_close(log_probs, others[0], rtol=1e-5, atol=2e-5)
+        for mine, theirs in zip(after.cell, expected.cell, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-5)
+
+
+@torch.inference_mode()
+def test_steps_end_when_every_row_has_ended():
+    model = language_model(vocabulary=9)
+    model.projection.bias[3] = 0.5
     for program in (False, True):
-        with pytest.raises(RunError, match="no token a probability after 0 tokens"):
-            draws(model, Sampling(), program=program)
+        _, _, ids = draws(model, Sampling(), program=program, steps=60)
+        assert 1 < len(ids) < 60
+        assert (ids == 3).any(dim=0).all()
+        assert not (ids[:-1] == 3).any(dim=0).all()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 20])
+@torch.inference_mode()
+def test_greedy_search_in_one_call_is_that_of_single_steps(rows, monkeypatch):
+    model, calls = make(attention="luong"), []
+    model.decoder.readout.projection.bias[3] += 1.5
+    native = Program.draw
+    monkeypatch.setattr(Program, "draw", lambda *given, **how: calls.append(1) or native(*given, **how))
+    read, limits = source(rows), torch.randint(5, 30, (rows,), generator=torch.Generator().manual_seed(1))
+    options = {"bos": 2, "eos": 3, "max_length": limits, "min_length": 4, "banned": [0, 1]}
+    found = greedy(model, read, **options)
+    assert bool(calls) == (rows < 9)
+    monkeypatch.setattr("unrolled.decoding.walk.TOGETHER", 1)
+    calls.clear()
+    assert found == greedy(model, read, **options)
+    assert not calls
+    assert {len(each[0].tokens) for each in found} & set(range(3, 29))
 
 
 def test_one_seed_is_one_text_with_and_without_the_kernels(monkeypatch):

@@ -43,16 +43,22 @@ def greedy(
     ended = np.zeros(walk.batch, dtype=bool)
     sentence = np.arange(walk.batch)
     while len(sentence):
-        log_probs_of_best, ids_of_best = walk.step(1, sentence)
-        best, ids = log_probs_of_best[:, 0], ids_of_best[:, 0]
-        for index, token, log_prob in zip(sentence.tolist(), ids.tolist(), best.tolist(), strict=True):
-            tokens[index].append(token)
-            log_probs[index].append(log_prob)
-        possible = best > -np.inf
-        ended[sentence] = possible & (ids == eos)
-        rows = np.flatnonzero(possible & (ids != eos))
+        best, ids = walk.likeliest(sentence)
+        open_rows = []
+        for row, index in enumerate(sentence.tolist()):
+            for log_prob, token in zip(best[:, row].tolist(), ids[:, row].tolist(), strict=True):
+                if log_prob == -np.inf:
+                    break
+                tokens[index].append(token)
+                log_probs[index].append(log_prob)
+                if token == eos:
+                    ended[index] = True
+                    break
+            else:
+                open_rows.append(row)
+        rows = np.array(open_rows, dtype=np.int64)
         sentence = sentence[rows]
-        walk.select(rows, ids[rows])
+        walk.select(rows, ids[-1, rows])
     return [
         [hypothesis(tokens[index][:-1], log_probs[index], length_penalty)] if ended[index] else []
         for index in range(walk.batch)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol
 
+import torch
 from jaxtyping import Float, Int
-from torch import Tensor
-
-if TYPE_CHECKING:
-    from unrolled.decoding.sampling import Drawing
+from torch import Tensor, nn
 
 State = Any
 """A decoder's state: one row a hypothesis. Only the decoder that made it looks inside."""
@@ -26,9 +24,11 @@ class Decoder(Protocol):
     the k best of :meth:`step` (the whole vocabulary, when that is smaller) in descending order, ties to the
     lower id. It need not compute the rest.
 
-    And ``draw(state, tokens, uniform (steps, rows), drawing) -> (state, log_probs (steps, rows), ids (steps,
+    And ``draw(state, tokens, uniform (steps, rows), drawing) -> (state, log_probs (made, rows), ids (made,
     rows))``: so many times a :meth:`step` and a draw by :class:`unrolled.decoding.Sampling`, each fed to the
-    next. The state is that before the last ids are fed.
+    next. The state is that before the last ids are fed. Fewer steps are made when every row has drawn eos,
+    and when one can draw nothing: its id is −1 then, its log-probability −∞, or not a number where the
+    model's are none.
     """
 
     def start(self, source: Any) -> State:
@@ -54,17 +54,12 @@ class StepTop(Protocol):
     ) -> tuple[State, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]: ...
 
 
-@runtime_checkable
-class StepDraw(Protocol):
-    """The optional fused steps of a :class:`Decoder` that is drawn from."""
-
-    def draw(
-        self,
-        state: State,
-        tokens: Int[Tensor, " rows"],
-        uniform: Float[Tensor, "steps rows"],
-        drawing: Drawing,
-    ) -> tuple[State, Float[Tensor, "steps rows"], Int[Tensor, "steps rows"]]: ...
+def device_of(decoder: Decoder) -> torch.device:
+    """Where a decoder wants its tokens."""
+    device = getattr(decoder, "device", None)
+    if device is None and isinstance(decoder, nn.Module):
+        device = next((parameter.device for parameter in decoder.parameters()), None)
+    return torch.device(device if device is not None else "cpu")
 
 
 @dataclass(frozen=True)

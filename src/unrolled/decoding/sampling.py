@@ -13,11 +13,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unrolled.decoding.candidates import top
-from unrolled.decoding.protocol import Decoder, Hypothesis, State, StepDraw, hypothesis
-from unrolled.decoding.walk import device_of
+from unrolled.decoding.protocol import Decoder, Hypothesis, State, device_of, hypothesis
 from unrolled.errors import RunError, UserError
 
-_TOGETHER = 16
+TOGETHER = 16
 """The most steps made at once: few enough that whoever reads along sees no halt."""
 
 
@@ -74,19 +73,13 @@ class Drawing:
 
     Attributes:
         forbidden: ids that are never drawn.
-        eos: is not drawn in the first ``spared`` steps.
-        before: how many were made before them.
+        eos: ends a row; it is not drawn in the first ``spared`` steps.
     """
 
     sampling: Sampling
     forbidden: Int[Tensor, " forbidden"]
     eos: int | None = None
     spared: int = 0
-    before: int = 0
-
-    def nothing(self, step: int) -> RunError:
-        """The error that no token has a probability in that step."""
-        return RunError(f"the model gives no token a probability after {self.before + step} tokens")
 
 
 def draw_steps(
@@ -95,23 +88,25 @@ def draw_steps(
     tokens: Int[Tensor, " rows"],
     uniform: Float[Tensor, "steps rows"],
     drawing: Drawing,
-) -> tuple[State, Float[Tensor, "steps rows"], Int[Tensor, "steps rows"]]:
-    """What ``decoder.draw`` may do at once (:class:`unrolled.decoding.Decoder`), step by step.
-
-    Raises:
-        RunError: the decoder's log-probabilities are not numbers, or all of them −∞.
-    """
+) -> tuple[State, Float[Tensor, "made rows"], Int[Tensor, "made rows"]]:
+    """What ``decoder.draw`` may do at once (:class:`unrolled.decoding.Decoder`), step by step."""
     ids, own = [], []
+    ended = torch.zeros_like(tokens, dtype=torch.bool)
     for step, numbers in enumerate(uniform):
         state, log_probs = decoder.step(state, tokens)
         allowed = log_probs.index_fill(1, drawing.forbidden, -torch.inf)
         if drawing.eos is not None and step < drawing.spared:
             allowed[:, drawing.eos] = -torch.inf
-        if not bool(allowed.max(dim=-1).values.isfinite().all()):
-            raise drawing.nothing(step)
-        tokens = drawing.sampling.draw(allowed, numbers)
+        highest = allowed.max(dim=-1).values
+        possible = highest.isfinite()
+        tokens = drawing.sampling.draw(allowed.where(possible[:, None], 0), numbers)
+        own.append(torch.where(possible, log_probs.gather(1, tokens[:, None])[:, 0], highest))
+        tokens = torch.where(possible, tokens, -1)
         ids.append(tokens)
-        own.append(log_probs.gather(1, tokens[:, None])[:, 0])
+        if drawing.eos is not None:
+            ended |= tokens == drawing.eos
+        if bool(ended.all() | ~possible.all()):
+            break
     return state, torch.stack(own), torch.stack(ids)
 
 
@@ -173,8 +168,8 @@ def stream(
         state = decoder.select(state, rows)
     forbidden = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=device)
     generator = torch.Generator().manual_seed(seed)
-    draw = decoder.draw if isinstance(decoder, StepDraw) else partial(draw_steps, decoder)
-    most = _TOGETHER if isinstance(decoder, StepDraw) else 1
+    draw = getattr(decoder, "draw", partial(draw_steps, decoder))
+    most = TOGETHER if hasattr(decoder, "draw") else 1
     count = len(tokens)
     alive = list(range(count))
     made, together = 0, 1
@@ -182,10 +177,13 @@ def stream(
         together = min(together, most, max_length - made)
         # Numbers for the rows that have ended, too: theirs must not pass to the others.
         uniform = torch.rand(together, count, generator=generator, dtype=torch.float64)[:, alive].to(device)
-        drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made, made)
+        drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made)
         state, log_probs, ids = draw(state, tokens, uniform, drawing)
         going = [True] * len(alive)
         for row_ids, row_log_probs in zip(ids.tolist(), log_probs.tolist(), strict=True):
+            if min(row_ids) < 0:
+                raise RunError(f"the model gives no token a probability after {made} tokens")
+            made += 1
             drawn = Drawn([None] * count, [None] * count)
             for place, row in enumerate(alive):
                 if going[place]:
@@ -194,7 +192,7 @@ def stream(
             yield drawn
             if not any(going):
                 return
-        made, together, tokens = made + together, 2 * together, ids[-1]
+        together, tokens = 2 * together, ids[-1]
         if not all(going):
             kept = torch.tensor([place for place, goes in enumerate(going) if goes], device=device)
             state, tokens = decoder.select(state, kept), tokens[kept]

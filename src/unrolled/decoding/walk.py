@@ -9,11 +9,14 @@ import numpy as np
 import torch
 from jaxtyping import Int
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from unrolled.decoding.candidates import extend, extend_or_end
-from unrolled.decoding.protocol import Decoder, State
+from unrolled.decoding.protocol import Decoder, State, device_of
+from unrolled.decoding.sampling import TOGETHER, Drawing, Sampling
 from unrolled.errors import RunError, UserError
+
+_LIKELIEST = Sampling(temperature=0)
 
 
 class Walk:
@@ -64,12 +67,31 @@ class Walk:
         else:
             found = extend(self.decoder, self.state, self._tokens, k, forbidden)
         self.state = found.state
-        log_probs = found.log_probs.double().cpu().numpy()
-        if np.isnan(log_probs).any():
+        return self._numbers(found.log_probs), found.ids.cpu().numpy()
+
+    def likeliest(self, sentence: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The likeliest token after each row, the likeliest after that, and so on: ``(steps, rows)``.
+
+        Several steps where the decoder makes them at once; what stands after a row's eos or −∞ is void.
+        """
+        # Rows that have ended go on to the last of the steps: cheap for a few rows alone.
+        together = min(int(self.longest[sentence].min()) - 1 - self.steps, TOGETHER // len(sentence))
+        if together < 2 or not hasattr(self.decoder, "draw"):
+            log_probs, ids = self.step(1, sentence)
+            return log_probs.T, ids.T
+        drawing = Drawing(_LIKELIEST, self._banned, self.eos, self.min_length - 1 - self.steps)
+        uniform = torch.zeros(together, len(sentence), dtype=torch.float64, device=self._device)
+        self.state, found, ids = self.decoder.draw(self.state, self._tokens, uniform, drawing)
+        self.steps += len(ids)
+        return self._numbers(found), ids.cpu().numpy()
+
+    def _numbers(self, log_probs: Tensor) -> NDArray[np.float64]:
+        found = log_probs.double().cpu().numpy()
+        if np.isnan(found).any():
             raise RunError(
                 f"the model's log-probabilities are not numbers at step {self.steps} of the search"
             )
-        return log_probs, found.ids.cpu().numpy()
+        return found
 
     def select(self, rows: NDArray[np.int64], tokens: NDArray[np.int64]) -> None:
         """Go on with these rows, each after its token."""
@@ -78,14 +100,6 @@ class Walk:
         if len(rows) != len(self._tokens) or (rows != np.arange(len(rows))).any():
             self.state = self.decoder.select(self.state, torch.from_numpy(rows).to(self._device))
         self._tokens = torch.from_numpy(tokens).to(self._device)
-
-
-def device_of(decoder: Decoder) -> torch.device:
-    """Where a decoder wants its tokens."""
-    device = getattr(decoder, "device", None)
-    if device is None and isinstance(decoder, nn.Module):
-        device = next((parameter.device for parameter in decoder.parameters()), None)
-    return torch.device(device if device is not None else "cpu")
 
 
 def _longest(

@@ -61,6 +61,8 @@ _Step = structure(
     log_probs="pointer",
     ids="pointer",
     steps="size",
+    steps_made="pointer",
+    end="size",
     state="size",
     reset="size",
     uniform="pointer",
@@ -101,6 +103,31 @@ class Matrix(NamedTuple):
     def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Matrix:
         """Some of its rows and columns, shared."""
         return Matrix(self.weight[rows, columns], None if self.scale is None else self.scale[rows])
+
+
+class Source(NamedTuple):
+    """What rows attend to: row r, ``sentence[r]`` of ``keys`` and ``values (sentences, source, ·)``, as far
+    as ``lengths (sentences,)`` says."""
+
+    keys: Tensor
+    values: Tensor
+    lengths: Tensor
+    sentence: Tensor
+
+    @classmethod
+    def of(cls, keys: Tensor, values: Tensor, lengths: Tensor, sentence: Tensor | None) -> Source:
+        """As the kernel reads it; without ``sentence`` row r attends to sentence r."""
+        return cls(
+            keys.contiguous(),
+            values.contiguous(),
+            lengths.long().clamp(0, keys.shape[1]),
+            torch.arange(len(keys)) if sentence is None else sentence.contiguous(),
+        )
+
+    def fields(self) -> dict[str, Any]:
+        """Those of a step."""
+        sizes = {"source": self.keys.shape[1], "size": self.keys.shape[2], "features": self.values.shape[2]}
+        return sizes | {name: pointer(tensor) for name, tensor in self._asdict().items()}
 
 
 class _Place(NamedTuple):
@@ -242,30 +269,15 @@ class Program:
         state: Sequence[Tensor],
         tokens: Tensor,
         k: int,
-        *,
-        keys: Tensor | None = None,
-        values: Tensor | None = None,
-        lengths: Tensor | None = None,
-        sentence: Tensor | None = None,
+        source: Source | None = None,
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """The state after ``tokens (rows,)``, and the ``k`` likeliest next ones: log-probabilities, ids
-        ``(rows, k)``. Row r attends to ``sentence[r]`` of ``keys`` and ``values``."""
+        ``(rows, k)``. ``source`` is what they attend to."""
         rows, k = len(tokens), min(k, self.vocabulary)
         given = [part.contiguous() for part in state]
         made = tuple(torch.empty_like(part) for part in given)
         log_probs, ids = given[0].new_empty(rows, k), tokens.new_empty(rows, k, dtype=torch.int64)
-        attended: dict[str, Any] = {}
-        if keys is not None:
-            keys, values, lengths = _memory(keys, values, lengths)
-            sentence = torch.arange(rows) if sentence is None else sentence.contiguous()
-            attended = {"source": keys.shape[1], "size": keys.shape[2], "features": values.shape[2]}
-            attended |= {
-                "sentence": pointer(sentence),
-                "lengths": pointer(lengths),
-                "keys": pointer(keys),
-                "values": pointer(values),
-            }
-        self._launch(given, made, tokens, log_probs, ids, k=k, **attended)
+        self._launch(given, made, tokens, log_probs, ids, source, k=k)
         return made, log_probs, ids
 
     def draw(
@@ -273,23 +285,25 @@ class Program:
         state: Sequence[Tensor],
         tokens: Tensor,
         uniform: Tensor,
+        source: Source | None = None,
         *,
         temperature: float,
         top_k: int,
         top_p: float,
         forbidden: Tensor,
-        spared: int | None,
-        spared_steps: int,
+        end: int | None,
+        spared: int,
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
-        """Feed ``tokens (rows,)``, draw a word each by ``uniform (steps, rows)``, feed those, and so on.
+        """Feed ``tokens (rows,)``, draw a word each by ``uniform (steps, rows)``, feed those, and so on: till
+        every row has drawn ``end``, or one can draw nothing.
 
         Args:
             forbidden: ids that are never drawn.
-            spared: an id that is not drawn in the first ``spared_steps`` either.
+            end: is not drawn in the first ``spared`` steps.
 
         Returns:
-            The state before the last words drawn are fed; log-probabilities and ids, ``(steps, rows)``. An id
-            is −1 where nothing had a probability, and so are all that come after.
+            The state before the last words drawn are fed; log-probabilities and ids, ``(made, rows)``: −∞ and
+            −1 where nothing had a probability, no number and −1 where the model's are none.
 
         Raises:
             IndexError: an id that the vocabulary does not have.
@@ -297,17 +311,24 @@ class Program:
         given = [part.clone(memory_format=torch.contiguous_format) for part in state]
         uniform, forbidden = uniform.double().contiguous(), forbidden.contiguous()
         _check("forbidden ids", forbidden, self.vocabulary)
-        if spared is not None and spared_steps > 0:
-            _check("the spared id", torch.tensor([spared]), self.vocabulary)
+        if end is not None:
+            _check("the id that ends", torch.tensor([end]), self.vocabulary)
         ids = torch.full(uniform.shape, -1)
         log_probs = given[0].new_zeros(uniform.shape)
+        # Taking the likeliest, those that stand in order are enough: one of them must be permitted.
+        enough = min(len(forbidden) + 2, self.vocabulary)
+        made = ctypes.c_int64(0)
         self._launch(
             given,
             [torch.empty_like(part) for part in given],
             tokens,
             log_probs,
             ids,
+            source,
+            k=enough if temperature == 0 and enough <= MOST else 0,
             steps=len(uniform),
+            steps_made=ctypes.addressof(made),
+            end=-1 if end is None else end,
             state=len(given),
             reset=self.reset_at,
             uniform=uniform.data_ptr(),
@@ -316,10 +337,10 @@ class Program:
             top_p=top_p,
             forbidden=forbidden.data_ptr(),
             forbidden_count=forbidden.numel(),
-            spared=-1 if spared is None else spared,
-            spared_steps=0 if spared is None else spared_steps,
+            spared=-1 if end is None else end,
+            spared_steps=spared,
         )
-        return tuple(given), log_probs, ids
+        return tuple(given), log_probs[: made.value], ids[: made.value]
 
     def _launch(
         self,
@@ -328,9 +349,11 @@ class Program:
         tokens: Tensor,
         log_probs: Tensor,
         ids: Tensor,
+        source: Source | None,
         **how: Any,
     ) -> None:
         rows = len(tokens)
+        attended = {} if source is None else source.fields()
         room = given[0].new_empty(rows * self.width)
         homes = {
             "given": [part.data_ptr() for part in given],
@@ -354,6 +377,7 @@ class Program:
                 tokens=tokens.data_ptr(),
                 log_probs=log_probs.data_ptr(),
                 ids=ids.data_ptr(),
+                **attended,
                 **how,
             )
         )
@@ -381,12 +405,6 @@ def _check(what: str, ids: Tensor, count: int) -> None:
     """The kernel looks nowhere else, and does not look whether it may."""
     if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < count:
         raise IndexError(f"{what} must lie in 0 to {count - 1}")
-
-
-def _memory(keys: Tensor, values: Tensor | None, lengths: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    assert values is not None
-    assert lengths is not None
-    return keys.contiguous(), values.contiguous(), lengths.long().clamp(0, keys.shape[1])
 
 
 @cache

@@ -15,11 +15,12 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.decoding.candidates import top
-from unrolled.kernels.step import MOST, Program
+from unrolled.decoding.sampling import Drawing, draw_steps
+from unrolled.kernels.step import MOST, Program, Source
 from unrolled.models.bridge import Bridge
 from unrolled.models.encoder import Encoded
 from unrolled.models.make import make_embedding
-from unrolled.models.program import compile_step
+from unrolled.models.program import compile_step, draw_natively
 from unrolled.models.readout import Readout
 from unrolled.models.settings import DecoderSettings
 from unrolled.nn.attention import Attention, AttentionMemory, make_attention
@@ -274,18 +275,37 @@ class Decoder(nn.Module):
         if state.program is None or k > MOST:
             state, log_probs = self.step(state, tokens)
             return state, *top(log_probs, k)
-        source = {}
-        if state.memory is not None:
-            seats = state.memory.seats
-            source = {name: getattr(state.memory, name) for name in ("keys", "values", "lengths")}
-            source["sentence"] = None if seats is None else seats.sentence
-        after, best, ids = state.program.run(state.cell, tokens, k, **source)
+        after, best, ids = state.program.run(state.cell, tokens, k, _source(state))
         return replace(state, cell=after), best, ids
+
+    def draw(
+        self,
+        state: DecoderState,
+        tokens: Int[Tensor, " rows"],
+        uniform: Float[Tensor, "steps rows"],
+        drawing: Drawing,
+    ) -> tuple[DecoderState, Float[Tensor, "made rows"], Int[Tensor, "made rows"]]:
+        """Steps and draws, in one native call where that can be."""
+        if state.program is None:
+            return draw_steps(self, state, tokens, uniform, drawing)
+        after, log_probs, ids = draw_natively(
+            state.program, state.cell, tokens, uniform, drawing, _source(state)
+        )
+        return replace(state, cell=after), log_probs, ids
 
     def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
         """The state of some rows, possibly repeated; what they attend to is indexed, not copied."""
         memory = None if state.memory is None else state.memory.select(rows)
         return replace(state, cell=tuple(part[rows] for part in state.cell), memory=memory)
+
+
+def _source(state: DecoderState) -> Source | None:
+    """What a native step attends to."""
+    memory = state.memory
+    if memory is None:
+        return None
+    seats = memory.seats
+    return Source.of(memory.keys, memory.values, memory.lengths, None if seats is None else seats.sentence)
 
 
 def _cells(settings: DecoderSettings, input_size: int) -> Cell:

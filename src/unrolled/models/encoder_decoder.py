@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from unrolled.decoding.sampling import Drawing
 from unrolled.errors import UserError
 from unrolled.kernels.step import Program
 from unrolled.models.decoder import Decoder, DecoderState, Forced
@@ -69,6 +70,15 @@ class ReaderWriter(nn.Module):
         self, state: DecoderState, tokens: Int[Tensor, " rows"], k: int
     ) -> tuple[DecoderState, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
         return self.decoder.step_top(state, tokens, k)
+
+    def draw(
+        self,
+        state: DecoderState,
+        tokens: Int[Tensor, " rows"],
+        uniform: Float[Tensor, "steps rows"],
+        drawing: Drawing,
+    ) -> tuple[DecoderState, Float[Tensor, "made rows"], Int[Tensor, "made rows"]]:
+        return self.decoder.draw(state, tokens, uniform, drawing)
 
     def program(self, weights: str = "float32") -> Program | None:
         """The native step of the decoder (:func:`unrolled.models.program.compile_step`)."""

@@ -14,7 +14,7 @@ from unrolled.decoding.sampling import Drawing, draw_steps
 from unrolled.kernels.step import Program
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.make import make_embedding, make_layers
-from unrolled.models.program import compile_language_step
+from unrolled.models.program import compile_language_step, draw_natively
 from unrolled.models.segments import Segments
 from unrolled.nn.adaptive import make_projection
 from unrolled.nn.cells import State
@@ -185,28 +185,13 @@ class LanguageModel(nn.Module):
         tokens: Int[Tensor, " rows"],
         uniform: Float[Tensor, "steps rows"],
         drawing: Drawing,
-    ) -> tuple[LanguageState, Float[Tensor, "steps rows"], Int[Tensor, "steps rows"]]:
-        """Steps and draws, in one native call where that can be.
-
-        Raises:
-            RunError: nothing has a probability.
-        """
+    ) -> tuple[LanguageState, Float[Tensor, "made rows"], Int[Tensor, "made rows"]]:
+        """Steps and draws, in one native call where that can be."""
         if state.program is None:
             return draw_steps(self, state, tokens, uniform, drawing)
-        sampling, kinds = drawing.sampling, len(state.parts)
-        after, log_probs, ids = state.program.draw(
-            [part[layer] for layer in range(len(state.parts[0])) for part in state.parts],
-            tokens,
-            uniform,
-            temperature=sampling.temperature,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            forbidden=drawing.forbidden,
-            spared=drawing.eos,
-            spared_steps=drawing.spared,
-        )
-        if bool((ids < 0).any()):
-            raise drawing.nothing(int((ids < 0).any(dim=1).nonzero()[0]))
+        kinds = len(state.parts)
+        given = [part[layer] for layer in range(len(state.parts[0])) for part in state.parts]
+        after, log_probs, ids = draw_natively(state.program, given, tokens, uniform, drawing)
         parts = tuple(torch.stack(after[kind::kinds]) for kind in range(kinds))
         return replace(state, parts=parts), log_probs, ids
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from unrolled.decoding.sampling import Drawing
 from unrolled.errors import UserError
-from unrolled.kernels.step import Matrix, Program
+from unrolled.kernels.step import Matrix, Program, Source
 from unrolled.models.readout import Readout
 from unrolled.nn import native
 from unrolled.nn.adaptive import Projection
@@ -57,6 +58,30 @@ def compile_language_step(model: LanguageModel, weights: str = "float32") -> Pro
     ):
         return None
     return _LanguageCompiler(model, cells, weights).program
+
+
+def draw_natively(
+    program: Program,
+    state: Sequence[Tensor],
+    tokens: Tensor,
+    uniform: Tensor,
+    drawing: Drawing,
+    source: Source | None = None,
+) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
+    """What a decoder's ``draw`` answers, of the program's state."""
+    sampling = drawing.sampling
+    return program.draw(
+        state,
+        tokens,
+        uniform,
+        source,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        forbidden=drawing.forbidden,
+        end=drawing.eos,
+        spared=drawing.spared,
+    )
 
 
 def _known(model: nn.Module, embedding: nn.Module, cells: Sequence[Cell]) -> bool:
