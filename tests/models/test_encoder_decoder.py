@@ -180,6 +180,32 @@ def test_label_smoothing_counts_while_training_alone(make_model, pairs):
     assert smoothed.train()(*pairs)[0] > plain.train()(*pairs)[0]
 
 
+@pytest.mark.parametrize("kind", ["luong", "none"])
+def test_consistency_is_the_divergence_of_two_readings(make_model, kind, pairs):
+    model = make_model(consistency=3.0, **ATTENTIONS[kind], readout_dropout=0.5, label_smoothing=0.1).train()
+    torch.manual_seed(2)
+    found, count = model(*pairs)
+
+    torch.manual_seed(2)
+    source, target = (torch.cat((each, each), dim=1) for each in (pairs.source, pairs.target))
+    real = target[1:] != 0
+    encoded = model.encoder(source, pairs.lengths.repeat(2))
+    features = model.decoder.run(encoded, target[:-1], real.sum(0)).features
+    logits = model.decoder.readout.projection(features).chunk(2, dim=1)
+    one, other = (torch.distributions.Categorical(logits=each) for each in logits)
+    divergence = torch.distributions.kl_divergence
+    apart = (divergence(one, other) + divergence(other, one))[real.chunk(2, dim=1)[0]].sum() / 2
+    assert apart > 1e-4
+    torch.testing.assert_close(found, model.decoder.cross_entropy(features, target[1:]) / 2 + 3 * apart)
+    assert count == int(real.sum()) // 2
+
+
+def test_consistency_counts_while_training_alone(make_model, pairs):
+    plain, twice = make_model(), make_model(consistency=3.0)
+    assert torch.equal(plain(*pairs)[0], twice(*pairs)[0])
+    torch.testing.assert_close(twice.train()(*pairs), plain.train()(*pairs))  # two readings that are one
+
+
 @pytest.mark.parametrize("place", ["embedding", "word", "layer", "recurrent", "context", "readout"])
 @pytest.mark.parametrize("kind", ["bahdanau", "luong-feeding", "luong", "none"])
 def test_dropout_at_each_place_acts_while_training_alone(make_model, place, kind, pairs):

@@ -12,7 +12,7 @@ from unrolled import kernels
 from unrolled.errors import UserError
 from unrolled.nn import loss as module
 from unrolled.nn import native
-from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+from unrolled.nn.loss import projected_cross_entropy, projected_divergence, projected_log_probs
 
 needs_native = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
 
@@ -247,3 +247,20 @@ def test_a_target_outside_the_vocabulary_is_an_error(wrong):
 def test_options_out_of_range_are_refused():
     with pytest.raises(UserError, match="label_smoothing=1"):
         projected_cross_entropy(*example(), label_smoothing=1.0)
+
+
+@pytest.mark.parametrize("n", [0, 1, 130])
+def test_divergence_is_the_mean_of_both(n, monkeypatch):
+    monkeypatch.setattr(module, "TILE", 1)  # 64 rows a tile
+    first, weight, bias, _ = example(n)
+    second = example(n, seed=1)[0]
+    one, other = (F.linear(each, weight, bias).log_softmax(-1) for each in (first, second))
+    both = F.kl_div(one, other, log_target=True, reduction="sum") + F.kl_div(
+        other, one, log_target=True, reduction="sum"
+    )
+    inputs = (first, second, weight, bias)
+    found = projected_divergence(*inputs)
+    torch.testing.assert_close(found, both / 2)
+    if n:
+        gradients = (torch.autograd.grad(each, inputs) for each in (found, both / 2))
+        torch.testing.assert_close(*gradients)

@@ -36,7 +36,7 @@ from unrolled.nn.attentive import (
 from unrolled.nn.cells import Cell, State
 from unrolled.nn.embedding import tie
 from unrolled.nn.levels import unroll_levels
-from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
+from unrolled.nn.loss import projected_cross_entropy, projected_divergence, projected_log_probs
 from unrolled.nn.register import cell as make_cell
 from unrolled.nn.unroll import unroll
 
@@ -184,6 +184,26 @@ class Decoder(nn.Module):
         The first token, bos, is not predicted. While training alone, label smoothing counts, and
         λ Σₗ (1 − Σₜ α⟨t,l⟩)², doubly stochastic attention (Xu et al. 2015, section 4.2.1, equation 14).
         """
+        total, count, _ = self._learn(encoded, target)
+        return total, count
+
+    def loss_of_two(
+        self, encoded: Encoded, target: Int[Tensor, "target batch"], consistency: float
+    ) -> tuple[Float[Tensor, ""], int]:
+        """:meth:`loss` where the second half of the batch is the first again, read under its own dropout.
+
+        The mean loss of the two, and ``consistency`` times the mean of the divergences KL(P₁‖P₂) and
+        KL(P₂‖P₁) of what they expect at every step: R-Drop (Liang et al. 2021, section 2, with α = 2 ·
+        consistency).
+        """
+        total, count, features = self._learn(encoded, target)
+        (first, second), real = features.chunk(2, dim=1), (target[1:] != self.padding).chunk(2, dim=1)[0]
+        projection = self.readout.projection
+        apart = projected_divergence(first[real], second[real], projection.weight, projection.bias)
+        return total / 2 + consistency * apart, count // 2
+
+    def _learn(self, encoded: Encoded, target: Tensor) -> tuple[Tensor, int, Tensor]:
+        """The loss, of how many tokens, and the features it was made from."""
         words, expected, lengths = self._shift(target)
         regular = self.doubly_stochastic > 0 and self.training
         features, attention = self.run(encoded, words, lengths, attention=regular)
@@ -192,7 +212,7 @@ class Decoder(nn.Module):
             real = torch.arange(attention.shape[2], device=attention.device) < encoded.lengths[:, None]
             looked = attention.sum(0)  # Σₜ α⟨t,l⟩: how much of the sentence looked at each position
             total = total + self.doubly_stochastic * ((1 - looked)[real] ** 2).sum()
-        return total, int(lengths.sum())
+        return total, int(lengths.sum()), features
 
     def cross_entropy(
         self, features: Float[Tensor, "target batch readout"], expected: Int[Tensor, "target batch"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
@@ -37,6 +38,10 @@ class ReaderWriter(nn.Module):
 
         What the settings add to it (label smoothing and the like) counts while training alone.
         """
+        if self.training and self.settings.consistency:
+            source, target = (torch.cat((each, each), dim=1) for each in (source, target))
+            encoded = self.encoder(source, torch.cat((source_lengths, source_lengths)))
+            return self.decoder.loss_of_two(encoded, target, self.settings.consistency)
         return self.decoder.loss(self.encoder(source, source_lengths), target)
 
     def forced(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from unrolled.models.settings import LayersSettings
+from unrolled.models.settings import ConsistencySettings, LayersSettings
 from unrolled.nn.characters import CharacterKind
 from unrolled.nn.pooling import PoolingKind
 
@@ -32,7 +32,7 @@ class ReaderSettings(LayersSettings):
     )
 
 
-class ClassifierSettings(ReaderSettings):
+class ClassifierSettings(ReaderSettings, ConsistencySettings):
     """A reader whose states are pooled to one vector a text."""
 
     pooling: PoolingKind = Field(
@@ -42,12 +42,6 @@ class ClassifierSettings(ReaderSettings):
     )
     label_smoothing: float = Field(
         0.0, ge=0, lt=1, description="probability taken from the right label and given to all, in training"
-    )
-    consistency: float = Field(
-        0.0,
-        ge=0,
-        description="weight, in training, of how far apart two readings of a text lie, each under its own"
-        " dropout; twice the work",
     )
 
 

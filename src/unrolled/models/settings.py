@@ -72,7 +72,18 @@ class LayersSettings(RecurrentSettings):
         return self
 
 
-class DecoderSettings(RecurrentSettings):
+class ConsistencySettings(BaseModel):
+    """R-Drop (Liang et al. 2021), of models whose answers are classes or words."""
+
+    consistency: float = Field(
+        0.0,
+        ge=0,
+        description="weight, in training, of how far apart two readings of the same lie, each under its own"
+        " dropout; twice the work",
+    )
+
+
+class DecoderSettings(RecurrentSettings, ConsistencySettings):
     """The decoder: whatever it reads, it writes word by word."""
 
     decoder_layers: int = Field(1, ge=1, description="cells upon one another in the decoder")

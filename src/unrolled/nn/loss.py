@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd import Function
+from torch.utils.checkpoint import checkpoint
 
 from unrolled.errors import UserError
 from unrolled.kernels.cross_entropy import CROSS_ENTROPY
@@ -80,6 +81,37 @@ def projected_log_probs(
         for rows in _tiles(features, weight)
     ]
     return torch.cat(parts) if parts else _log_softmax(features, weight, bias).new_zeros(0)
+
+
+def projected_divergence(
+    first: Float[Tensor, "n d"],
+    second: Float[Tensor, "n d"],
+    weight: Float[Tensor, "V d"],
+    bias: Float[Tensor, " V"] | None,
+) -> Float[Tensor, ""]:
+    """The mean of KL(P₁‖P₂) and KL(P₂‖P₁) of two rows' softmax distributions, summed over rows, in nats.
+
+    That is ½ Σ_w (P₁ − P₂)(z₁ − z₂), of the logits z. A tile's are made again for its gradients.
+    """
+    parts = [
+        checkpoint(
+            _divergence,
+            first[rows],
+            second[rows],
+            weight,
+            bias,
+            use_reentrant=False,
+            preserve_rng_state=False,
+        )
+        for rows in _tiles(first, weight)
+    ]
+    return torch.stack(parts).sum() if parts else first.new_zeros(())
+
+
+def _divergence(first: Tensor, second: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    wide = torch.promote_types(first.dtype, torch.float32)
+    z, other = (F.linear(features, weight, bias).to(wide) for features in (first, second))
+    return ((z.softmax(dim=-1) - other.softmax(dim=-1)) * (z - other)).sum() / 2
 
 
 def _tiles(features: Tensor, weight: Tensor) -> Iterator[slice]:
