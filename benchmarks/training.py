@@ -31,10 +31,11 @@ def run(options: Options) -> Report:
     plan = task.plan(seed=0, epoch=0)
     own = [cast("Batch", plan[index]) for index in range(BUCKETS)]
     work = {OURS: same, BUCKETED: own}
-    per_token = {name: translator.gflop(model, batches) / _tokens(batches) for name, batches in work.items()}
+    gflop = {name: translator.training_gflop(model, batches) for name, batches in work.items()}
+    per_token = {name: gflop[name] / _tokens(batches) for name, batches in work.items()}
     notes = [
         f"{sum(p.numel() for p in model.parameters()):,} weights",
-        f"{BATCHES} batches of {PAIRS} pairs drawn at random, {translator.gflop(model, same) / BATCHES:.1f}"
+        f"{BATCHES} batches of {PAIRS} pairs drawn at random, {gflop[OURS] / BATCHES:.1f}"
         f" GFLOP an update without padding; own bucketing: {BUCKETS} batches of an epoch,"
         f" {_tokens(own) / BUCKETS:.0f} target tokens on average",
     ]

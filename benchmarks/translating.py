@@ -8,7 +8,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
+from unittest.mock import patch
 
 import torch
 
@@ -17,6 +18,9 @@ from benchmarks.measure import OURS, Times, by_turns, check, reference, timed
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report, milliseconds
 from benchmarks.translator import JOEYNMT, LONGEST
+from unrolled.models import EncoderDecoder
+from unrolled.models.decoder import DecoderState
+from unrolled.models.encoder import Encoded
 from unrolled.tasks.translate import Translate, Translator
 
 BATCH, BEAM = 64, 5
@@ -38,7 +42,7 @@ def run(options: Options) -> Report:
         return [predictor.translate([line], beam=1, allow_unknown=True)[0].text for line in lines[:ALONE]]
 
     goals: list[Goal] = []
-    rows = []
+    rows: list[list[str]] = []
     for name, ours, batches, width in (
         (f"beam {BEAM}, batches of {BATCH}", beam, _batches(task, lines, BATCH), BEAM),
         ("one sentence, greedy", greedy, _batches(task, lines[:ALONE], 1), 1),
@@ -47,30 +51,27 @@ def run(options: Options) -> Report:
         with reference():
             same = sum(a == b for a, b in zip(answers, ours(), strict=True))
         check(f"{name}: answers unlike the reference's", 1 - same / len(answers), 0.01)
+        work = _gflop(model, ours)
         times, agreement = _measure(task, name, ours, answers, batches, width, options.rounds, notes)
         count = len(answers)
-        rows += [
-            [name, who, f"{count / times.seconds(who):,.1f}", milliseconds(times.seconds(who) / count), ratio]
-            for who in times.rounds
-            for ratio in [f"{times.ratio(who):.2f}" if who != OURS else ""]
-        ]
+        share = times.share(work)
+        for who in times.rounds:
+            each = times.seconds(who) / count
+            beside = ["", f"{share:.2f}"] if who == OURS else [f"{times.ratio(who):.2f}", ""]
+            rows.append([name, who, f"{1 / each:,.1f}", milliseconds(each), *beside])
         if JOEYNMT in times.rounds:
-            goals.append(Goal(name, "× JoeyNMT's sentences/s", times.ratio(JOEYNMT), 5 if width > 1 else 4))
+            ratio, bound = times.ratio(JOEYNMT), 5 if width > 1 else 4
+            goals.append(Goal(name, "× JoeyNMT's sentences/s", ratio, bound, peak_share=share))
             notes.append(f"{name}: {agreement:.0%} of the answers are JoeyNMT's word for word")
         if width == 1:
-            median = _median(
-                lambda line: predictor.translate([line], beam=1, allow_unknown=True),
-                lines[:ALONE],
-                options.rounds,
-            )
-            goals.append(Goal(name, "ms, median", median * 1e3, 20, at_most=True, digits=1))
-            median = _median(
-                lambda line: predictor.translate([line], beam=1, allow_unknown=True, weights="bfloat16"),
-                lines[:ALONE],
-                options.rounds,
-            )
-            goals.append(Goal(name, "ms, median, bfloat16 weights", median * 1e3, 10, at_most=True, digits=1))
-    columns = ["work", "contender", "sentences/s", "ms a sentence", "ours is so many times faster"]
+            for weights, bound, of in (
+                ("float32", 20, ""),
+                ("bfloat16", 10, ", bfloat16 weights"),
+                ("int8", 10, ", int8 weights"),
+            ):
+                median = _median(predictor, weights, lines[:ALONE], options.rounds)
+                goals.append(Goal(name, f"ms, median{of}", median * 1e3, bound, at_most=True, digits=1))
+    columns = ["work", "contender", "sentences/s", "ms a sentence", "ours is so many times faster", "of peak"]
     return Report(goals, columns, rows, notes)
 
 
@@ -78,6 +79,36 @@ def _batches(task: Translate, lines: Sequence[str], size: int) -> list[list[list
     """Ids of the lines in their order, as JoeyNMT's own prediction takes them; eos last."""
     ids = [[*each.tolist(), task.source.eos] for each in task.source.encode_many(list(lines))]
     return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def _gflop(model: EncoderDecoder, run: Callable[[], object]) -> float:
+    """Of what a search did: the sentences it read, and every hypothesis it went on with."""
+    read, steps, looked_at = [], 0, 0
+    start, step_top, draw = (getattr(model.decoder, name) for name in ("start", "step_top", "draw"))
+
+    def reads(encoded: Encoded, *given: Any) -> DecoderState:
+        read.append(encoded.lengths)
+        return start(encoded, *given)
+
+    def count(state: DecoderState, made: int) -> None:
+        nonlocal steps, looked_at
+        memory = state.memory
+        assert memory is not None
+        lengths = memory.lengths if memory.seats is None else memory.lengths[memory.seats.sentence]
+        steps, looked_at = steps + made * len(lengths), looked_at + made * int(lengths.sum())
+
+    def steps_top(state: DecoderState, *given: Any) -> Any:
+        count(state, 1)
+        return step_top(state, *given)
+
+    def draws(state: DecoderState, *given: Any) -> Any:
+        found = draw(state, *given)
+        count(state, len(found[2]))
+        return found
+
+    with patch.multiple(model.decoder, start=reads, step_top=steps_top, draw=draws):
+        run()
+    return translator.gflop(model, torch.cat(read), steps, looked_at)
 
 
 def _measure(
@@ -109,10 +140,10 @@ def _text(task: Translate, ids: list[int]) -> str:
     return task.target.decode(torch.tensor(ids[: ids.index(eos)] if eos in ids else ids).numpy())
 
 
-def _median(run: Callable[[str], object], lines: Sequence[str], rounds: int) -> float:
+def _median(predictor: Translator, weights: str, lines: Sequence[str], rounds: int) -> float:
     seconds = []
     for line in [*lines] * rounds:
         begin = time.perf_counter()
-        run(line)
+        predictor.translate([line], beam=1, allow_unknown=True, weights=weights)
         seconds.append(time.perf_counter() - begin)
     return statistics.median(seconds)

@@ -119,23 +119,33 @@ def trained(updates: int = 250) -> EncoderDecoder:
     return model.eval()
 
 
-def gflop(model: EncoderDecoder, batches: Sequence[Batch]) -> float:
-    """Of training: every product forward, and twice that backward; real positions alone. The additive
-    energies count one addition, one tanh and one multiply-add a feature."""
+def gflop(model: EncoderDecoder, source: Tensor, steps: float, looked_at: float) -> float:
+    """Of one pass forward, every product; real positions alone. The additive energies count one addition, one
+    tanh and one multiply-add a feature.
+
+    Args:
+        source: lengths of the sentences read.
+        steps: of the decoder, each of one hypothesis.
+        looked_at: positions of the source, summed over those steps.
+    """
     settings = model.settings
     hidden, words, state = settings.hidden_size, settings.embedding_size, settings.direction_size
     features = 2 * state
     vocabulary = model.decoder.readout.projection.weight.shape[0]
+    read = 2 * (2 * 3 * state * (words + state)) + 2 * features * hidden  # both directions, keys
+    write = 2 * 3 * hidden * (words + hidden + hidden)  # the cell, on word, s̃ and state
+    write += 2 * hidden * hidden + 2 * (features + hidden) * hidden + 2 * hidden * vocabulary
+    look = 4 * hidden + 2 * features
+    bridge = 2 * features * hidden * len(source)
+    return 1e-9 * (float(source.sum()) * read + steps * write + looked_at * look + bridge)
+
+
+def training_gflop(model: EncoderDecoder, batches: Sequence[Batch]) -> float:
+    """Of training: a pass forward, and twice its products backward."""
     total = 0.0
     for batch in batches:
         source, target = batch.source_lengths.double(), batch.target_lengths.double() - 1
-        pairs = float((source * target).sum())
-        read = 2 * (2 * 3 * state * (words + state)) + 2 * features * hidden  # both directions, keys
-        write = 2 * 3 * hidden * (words + hidden + hidden)  # the cell, on word, s̃ and state
-        write += 2 * hidden * hidden + 2 * (features + hidden) * hidden + 2 * hidden * vocabulary
-        look = 4 * hidden + 2 * features
-        bridge = 2 * features * hidden * len(source)
-        total += 3e-9 * (float(source.sum()) * read + float(target.sum()) * write + pairs * look + bridge)
+        total += 3 * gflop(model, source, float(target.sum()), float((source * target).sum()))
     return total
 
 
