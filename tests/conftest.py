@@ -4,6 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# A machine may be busy: how long an example takes says nothing about it. A failure prints how to repeat it.
+settings.register_profile(
+    "unrolled", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("unrolled")
 
 # As the command line sets it, before PyTorch is imported: tests run side by side, and a machine may be busy.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")

@@ -96,7 +96,7 @@ def test_degenerate_input_equals_sacrebleu(hypotheses, references, tokenize, smo
     assert_equal(bleu(hypotheses, references, **options), oracle(hypotheses, references, **options)[0])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     st.lists(st.tuples(LINES, st.lists(LINES, min_size=1, max_size=3)), min_size=1, max_size=5),
     st.sampled_from(["13a", "none"]),
@@ -118,7 +118,7 @@ def test_any_corpus_equals_sacrebleu(pairs, tokenize, lowercase, smooth, effecti
     assert ours.signature.split("|")[1:-1] == their_signature.split("|")[:-1]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(LINES, st.lists(LINES, min_size=1, max_size=3))
 def test_a_single_sentence_equals_sacrebleus_sentence_bleu(hypothesis, references):
     theirs = sacrebleu.sentence_bleu(hypothesis, references)

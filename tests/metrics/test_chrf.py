@@ -13,7 +13,7 @@ LINES = st.lists(
 ).map(" ".join) | st.text("ab .", max_size=9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(LINES, st.lists(LINES, min_size=1, max_size=3)), min_size=1, max_size=4),
     st.sampled_from([0, 2]),

@@ -69,7 +69,7 @@ needs_library = pytest.mark.skipif(
 
 @needs_library
 @pytest.mark.parametrize("tokenize", ["13a", "none"])
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(CORPORA)
 def test_native_counts_equal_pythons(tokenize, pairs):
     hypotheses, references = [pair[0] for pair in pairs], [pair[1] for pair in pairs]

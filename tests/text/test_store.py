@@ -11,7 +11,7 @@ from unrolled.text.store import IdStore, StoreWriter, smallest_type
 ROWS = [[4, 5, 6], [], [255], [7, 8]]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=st.lists(st.lists(st.integers(0, 70_000), max_size=9), max_size=9))
 def test_round_trip(rows, tmp_path):
     store = IdStore.write(tmp_path / "store", [np.array(row, dtype=np.int32) for row in rows], 70_001)

@@ -79,14 +79,14 @@ def test_vocabulary_and_ids_agree(kind):
 
 
 @pytest.mark.parametrize("kind", EXACT)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(line=texts)
 def test_decode_gives_the_exact_normalised_text(kind, line):
     tokenizer = Tokenizer.train([*LINES, line], TokenizerSettings(kind=kind))
     assert tokenizer.decode(tokenizer.encode(line)) == unicodedata.normalize("NFC", line)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(line=st.text(max_size=30))
 @pytest.mark.parametrize("kind", ["byte", "bpe"])
 def test_bytes_and_byte_pairs_know_every_text(kind, line):
@@ -96,7 +96,7 @@ def test_bytes_and_byte_pairs_know_every_text(kind, line):
     assert tokenizer.decode(ids) == line
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(line=texts)
 @pytest.mark.parametrize("lowercase", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,7 +105,7 @@ def test_ids_are_those_of_the_library(kind, lowercase, line):
     assert tokenizer.encode(line).tolist() == tokenizer._tokenizer.encode(line).ids
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(words=st.lists(st.text("abcé.,", min_size=1, max_size=5), max_size=8))
 def test_words_round_trip(words):
     line = " ".join(words)

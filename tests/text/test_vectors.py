@@ -38,7 +38,7 @@ def test_round_trip(file):
     assert np.array_equal(numbers, matrix)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     words=st.lists(st.text("abé.-/\u2028", min_size=1, max_size=4), min_size=1, max_size=5, unique=True),
     size=st.integers(2, 5),
