@@ -70,8 +70,9 @@ def read_plain(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]:
     Raises:
         UserError: as :func:`read_lines`.
     """
+    name = str(path)
     for number, line in enumerate(read_lines(path, encoding), 1):
-        yield Record((line,), str(path), number)
+        yield Record((line,), name, number)
 
 
 def read_parallel(paths: Sequence[str | Path], encoding: str = "utf-8") -> Iterator[Record]:

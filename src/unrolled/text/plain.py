@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -81,16 +82,23 @@ class _Ends:
     """The part of each line of a stream, asked for in order: that in which the line begins."""
 
     def __init__(self, borders: list[tuple[str, int]]) -> None:
-        self._borders = borders
+        self._borders = iter(borders)
+        self._part, self._end = next(self._borders)
         self._seen = 0
 
     def __call__(self, record: Record) -> str:
-        begin, self._seen = self._seen, self._seen + len(record.fields[0]) + 1
-        return next((part for part, end in self._borders if begin < end), self._borders[-1][0])
+        while self._seen >= self._end:
+            self._part, self._end = next(self._borders, (self._part, sys.maxsize))
+        self._seen += len(record.fields[0]) + 1
+        return self._part
 
 
 def _lines(records: Iterator[Record]) -> Iterator[Record]:
-    for (text,), path, line in records:
+    for record in records:
+        (text,), path, line = record
+        if "\n" not in text:
+            yield record
+            continue
         for number, each in enumerate(text.split("\n"), line):
             yield Record((each,), path, number)
 

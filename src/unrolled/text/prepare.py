@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from unrolled.errors import UserError, at
 from unrolled.text.corpus import Record
 from unrolled.text.settings import ParallelText
@@ -111,11 +109,9 @@ def encode_records(
             ]
             if max_length is not None:
                 sides = [*_filter(chunk, sides, max_length, result)]
-            if end is not None:
-                sides = [[np.append(row, np.int32(end)) for row in side] for side in sides]
             result.kept += len(sides[0])
             for writer, rows in zip(writers, sides, strict=True):
-                writer.add(rows)
+                writer.add(rows, end)
             done += len(chunk)
             characters += sum(len(field) for record in chunk for field in record.fields)
             if progress is not None:

@@ -97,17 +97,21 @@ class StoreWriter:
             self._offsets = _Column(self._temporary / _NAMES[1], np.int64)
             self._offsets.extend(np.zeros(1, dtype=np.int64))
 
-    def add(self, rows: Sequence[NDArray[np.integer]]) -> None:
-        """Append rows of ids.
+    def add(self, rows: Sequence[NDArray[np.integer]], end: int | None = None) -> None:
+        """Append rows of ids, each with the id ``end`` after it if one is given.
 
         Raises:
             RunError: the disk is full or cannot be written.
         """
         if not rows:
             return
-        ends = np.cumsum([len(row) for row in rows], dtype=np.int64) + self._ids.count
+        ids, ends = np.concatenate(rows), np.cumsum([len(row) for row in rows], dtype=np.int64)
+        if end is not None:
+            ids = np.insert(ids, ends, end)
+            ends += np.arange(1, len(rows) + 1)
+        ends += self._ids.count
         with self._complaining():
-            self._ids.extend(np.concatenate(rows))
+            self._ids.extend(ids)
             self._offsets.extend(ends)
 
     def __enter__(self) -> Self:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain, islice, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ _STORED = (" <pad>", " <unk>", " <s>", " </s>")
 _DEFAULT_BPE_SIZE = 8000
 _COUNTED = 2_000_000
 """Distinct words held while counting; when there are more, the rarest are forgotten (few are ever kept)."""
+_TOGETHER = 512
+"""Lines counted by one call, within which there is no Python."""
 
 Ids = NDArray[np.int32]
 
@@ -134,10 +137,10 @@ class Tokenizer:
             encodings = self._tokenizer.encode_batch_fast(lines, add_special_tokens=False)
             return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
         if self.kind in ("word", "symbol"):
-            get = self._words.get
-            return [
-                np.array([get(word, UNK) for word in self.pieces(line)], dtype=np.int32) for line in lines
-            ]
+            rows = [self.pieces(line) for line in lines]
+            ids = np.fromiter(map(self._words.get, chain.from_iterable(rows), repeat(UNK)), np.int32)
+            ends = np.cumsum([0, *map(len, rows)]).tolist()
+            return [ids[begin:end] for begin, end in pairwise(ends)]
         if self.kind == "byte":
             return [self._table[np.frombuffer(self.normalize(line).encode(), np.uint8)] for line in lines]
         codes = (np.frombuffer(self.normalize(line).encode("utf-32-le"), "<u4") for line in lines)
@@ -161,16 +164,12 @@ class Tokenizer:
 
     def normalize(self, line: str) -> str:
         """The text as it is before it is cut: lower-cased and in its Unicode normal form, if so set."""
-        normalizer = self._tokenizer.normalizer
-        # ASCII is in every normal form, and Python knows without looking whether a string is ASCII.
-        if normalizer is None or (line.isascii() and not self._changes_ascii):
-            return line
         # Byte pair encoding's last step puts a space before the first word.
-        return normalizer.normalize_str(line)[self.kind == "bpe" :]
+        return self._normalized(line)[self.kind == "bpe" :]
 
     @cached_property
-    def _changes_ascii(self) -> bool:
-        return self._tokenizer.normalizer.normalize_str("A1") != "A1"
+    def _normalized(self) -> Callable[[str], str]:
+        return _normalization(self._tokenizer.normalizer)
 
     def pieces(self, line: str) -> list[str]:
         """The (normalised) text of each token of ``line``, in step with :meth:`encode`; unknown ones too."""
@@ -263,13 +262,23 @@ def _normalizer(settings: TokenizerSettings) -> normalizers.Normalizer | None:
     return normalizers.Sequence(steps) if steps else None
 
 
+def _normalization(normalizer: normalizers.Normalizer | None) -> Callable[[str], str]:
+    """What ``normalizer`` does to a line, past which ASCII goes unless it changes that."""
+    if normalizer is None:
+        return str
+    whole = normalizer.normalize_str
+    if whole("A1") != "A1":
+        return whole
+    # ASCII is in every normal form, and Python knows without looking whether a string is ASCII.
+    return lambda line: line if line.isascii() else whole(line)
+
+
 def _count(lines: Iterable[str], kind: str, normalizer: normalizers.Normalizer | None) -> Counter[str]:
-    normalize: Callable[[str], str] = normalizer.normalize_str if normalizer is not None else str
-    split = _SPLITS[kind]
+    normalize, split, lines = _normalization(normalizer), _SPLITS[kind], iter(lines)
     counts: Counter[str] = Counter()
     rare = 0
-    for line in lines:
-        counts.update(split(normalize(line)))
+    while some := list(islice(lines, _TOGETHER)):
+        counts.update(chain.from_iterable(map(split, map(normalize, some))))
         while len(counts) > _COUNTED:  # as Manku & Motwani 2002, section 4.2, count in bounded memory
             rare += 1
             counts = Counter({word: count for word, count in counts.items() if count > rare})
