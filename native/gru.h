@@ -84,7 +84,7 @@ struct Forward {
         Panels<T> panels(weight, 1, H, H, H, static_cast<int>(apart ? 2 : G));
         Panels<T> candidate(weight + 2 * H * H, 1, H, apart ? H : 0, H, 1);
         together(static_cast<int>(r.threads), [&](int thread, int threads, Barrier& barrier) {
-            Worker<T> worker(r, thread, threads, barrier);
+            Worker<T> worker(r, G, thread, threads, barrier);
             if (thread == 0) walk.begin();
             panels.pack(thread, threads);
             candidate.pack(thread, threads);
@@ -184,7 +184,7 @@ struct Backward {
         Panels<T> panels(weight, H, 1, H, (apart ? 2 : G) * H, 1);
         Panels<T> candidate(weight + 2 * H * H, H, 1, apart ? H : 0, H, 1);
         together(static_cast<int>(r.threads), [&](int thread, int threads, Barrier& barrier) {
-            Worker<T> worker(r, thread, threads, barrier);
+            Worker<T> worker(r, G, thread, threads, barrier);
             T* sums = static_cast<T*>(r.grad_sums) + thread * (out + 3) * H;
             panels.pack(thread, threads);
             candidate.pack(thread, threads);

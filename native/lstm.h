@@ -45,7 +45,7 @@ void forward(const Recurrence& r, Around&& around) {
     };
 
     together(static_cast<int>(r.threads), [&](int thread, int threads, Barrier& barrier) {
-        Worker<T> worker(r, thread, threads, barrier);
+        Worker<T> worker(r, 4, thread, threads, barrier);
         if (thread == 0) walk.begin();
         panels.pack(thread, threads);
         around.pack(thread, threads);
@@ -121,7 +121,7 @@ void backward(const Recurrence& r, Around&& around) {
     };
 
     together(static_cast<int>(r.threads), [&](int thread, int threads, Barrier& barrier) {
-        Worker<T> worker(r, thread, threads, barrier);
+        Worker<T> worker(r, 4, thread, threads, barrier);
         T* sums = static_cast<T*>(r.grad_sums) + thread * 7 * H;
         panels.pack(thread, threads);
         around.pack(thread, threads);

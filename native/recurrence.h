@@ -51,13 +51,18 @@ struct Recurrence {
 namespace unrolled::UNROLLED_ISA {
 
 // One thread among those that run a sequence. They share each step's panels and rows evenly and wait for one another,
-// or own rows for the whole loop and need not.
+// or, while the matrix stays in the caches, own rows for the whole loop and need not.
 template <class T>
 class Worker {
    public:
-    Worker(const Recurrence& r, int thread, int threads, Barrier& barrier)
-        : thread_(thread), threads_(threads), barrier_(barrier), by_rows_(owns_rows(r, threads)) {
-        rows_ = share(r.batch, thread, threads);
+    // `gates` of the recurrent matrix.
+    Worker(const Recurrence& r, int64_t gates, int thread, int threads, Barrier& barrier)
+        : thread_(thread),
+          threads_(threads),
+          barrier_(barrier),
+          by_rows_(threads == 1 || (gates * r.hidden * r.hidden * static_cast<int64_t>(sizeof(T)) <= near_ &&
+                                    owned_to(r, 0, threads) >= enough_rows_)) {
+        if (by_rows_) rows_ = {owned_to(r, thread - 1, threads), owned_to(r, thread, threads)};
     }
 
     int thread() const { return thread_; }
@@ -112,10 +117,21 @@ class Worker {
 
    private:
     static int64_t blocks(int64_t rows, int vectors) { return (rows + tile_rows(vectors) - 1) / tile_rows(vectors); }
-    static bool owns_rows(const Recurrence& r, int threads) {
-        (void)r;
-        return threads == 1;
+
+    // Where the rows end that a thread owns: those of all threads have as many steps, so that the first, with the longest
+    // sequences, has the fewest.
+    static int64_t owned_to(const Recurrence& r, int thread, int threads) {
+        if (thread < 0) return 0;
+        if (thread + 1 == threads) return r.batch;
+        int64_t row = 0, before = 0;
+        for (int64_t length = r.steps; row < r.batch && before * threads < r.offsets[r.steps] * (thread + 1); ++row) {
+            while (length > 0 && r.offsets[length] - r.offsets[length - 1] <= row) --length;
+            before += length;
+        }
+        return row;
     }
+    // With fewer rows, or larger matrices, reading the whole matrix costs a thread more than waiting at each step.
+    static constexpr int64_t enough_rows_ = 16, near_ = 1 << 20;
 
     const int thread_, threads_;
     Barrier& barrier_;

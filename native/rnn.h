@@ -23,7 +23,7 @@ void forward(const Recurrence& r, Around&& around) {
     };
 
     together(static_cast<int>(r.threads), [&](int thread, int threads, Barrier& barrier) {
-        Worker<T> worker(r, thread, threads, barrier);
+        Worker<T> worker(r, 1, thread, threads, barrier);
         if (thread == 0) walk.begin();
         panels.pack(thread, threads);
         around.pack(thread, threads);
@@ -67,7 +67,7 @@ void backward(const Recurrence& r, Around&& around) {
     };
 
     together(static_cast<int>(r.threads), [&](int thread, int threads, Barrier& barrier) {
-        Worker<T> worker(r, thread, threads, barrier);
+        Worker<T> worker(r, 1, thread, threads, barrier);
         T* sums = static_cast<T*>(r.grad_sums) + thread * 4 * H;
         panels.pack(thread, threads);
         around.pack(thread, threads);

@@ -83,7 +83,7 @@ void ask(int64_t batch, int64_t queries, int64_t source, int64_t size) {
 
 void attentives() {
     for (const int64_t size : {1, 16, 37}) ask<float>(3, 2, 5, size), ask<double>(1, 7, 1, size);
-    const std::vector<std::vector<int64_t>> batches{{2, 2, 2}, {4, 0, 1, 2, 4, 1, 3, 3}};
+    const std::vector<std::vector<int64_t>> batches{{2, 2, 2}, {4, 0, 1, 2, 4, 1, 3, 3}, many};
     for (const Cell& cell : cells)
         for (const int64_t hidden : {7, 16})
             for (const auto& lengths : batches)

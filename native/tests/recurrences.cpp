@@ -37,7 +37,7 @@ void train(const Cell& cell, int64_t hidden, const std::vector<int64_t>& lengths
 }  // namespace
 
 void recurrences() {
-    const std::vector<std::vector<int64_t>> batches{{1}, {3, 3, 3, 3, 3}, {4, 0, 1, 2, 4, 1, 3}, {0, 0}};
+    const std::vector<std::vector<int64_t>> batches{{1}, {3, 3, 3, 3, 3}, {4, 0, 1, 2, 4, 1, 3}, {0, 0}, many};
     for (const Cell& cell : cells)
         for (const int64_t hidden : {1, 7, 16, 37})
             for (size_t b = 0; b < batches.size(); ++b) {

@@ -121,7 +121,7 @@ def test_double_is_the_reference(kind: str, form: str, score: str, lengths: str,
     compare(results(fused_attentive.unroll, *options), results(loop.unroll, *options), 1e-11)
 
 
-@pytest.mark.parametrize("size", [(9, 1, 3, 16), (4, 3, 70, 33), (3, 7, 9, 130)])
+@pytest.mark.parametrize("size", [(9, 1, 3, 16), (4, 3, 70, 33), (3, 7, 9, 130), (4, 80, 5, 33)])
 @pytest.mark.parametrize("form", ["gru before", "gru after", "lstm current tanh"])
 @pytest.mark.parametrize("kind", ["bahdanau", "luong"])
 def test_single_is_the_reference_in_double(kind: str, form: str, size: tuple[int, ...]) -> None:
