@@ -266,6 +266,19 @@ def test_what_is_not_drawn():
 
 
 @torch.inference_mode()
+def test_without_an_end_nothing_is_spared():
+    model, uniform = language_model(vocabulary=9), torch.full((3, 1), 0.4, dtype=torch.float64)
+    for sampling in (Sampling(), Sampling(0.0)):
+        found = []
+        for spared in (0, 2):
+            state = model.start(torch.empty(0, 1, dtype=torch.int64))
+            drawing = Drawing(sampling, torch.tensor([0, 1]), None, spared)
+            found.append(model.draw(state, torch.tensor([5]), uniform, drawing)[2].tolist())
+        assert found[0] == found[1]
+        assert len(found[0]) == 3
+
+
+@torch.inference_mode()
 def test_refuses_to_forbid_what_is_not_there():
     model, uniform = language_model(vocabulary=9), torch.zeros(2, 1, dtype=torch.float64)
     state, tokens = model.start(torch.empty(0, 1, dtype=torch.int64)), torch.tensor([5])

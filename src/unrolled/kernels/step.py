@@ -338,7 +338,7 @@ class Program:
             forbidden=forbidden.data_ptr(),
             forbidden_count=forbidden.numel(),
             spared=-1 if end is None else end,
-            spared_steps=spared,
+            spared_steps=0 if end is None else spared,
         )
         return tuple(given), log_probs[: made.value], ids[: made.value]
 
