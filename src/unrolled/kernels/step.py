@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from unrolled.kernels.library import function
+from unrolled.kernels.matrix import FORMATS, Matrix, panels
 from unrolled.kernels.structures import pointer, structure
 
 _Instruction = structure(
@@ -31,15 +32,6 @@ _Instruction = structure(
     bias="pointer",
     accumulate="size",
     nonlinearity="size",
-)
-_Panels = structure(
-    "StepPanels",
-    columns="size",
-    depth="size",
-    weight="pointer",
-    stride="size",
-    format="size",
-    to="pointer",
 )
 _Step = structure(
     "Step",
@@ -77,32 +69,8 @@ _Step = structure(
 _KINDS = ("embed", "product", "gru_open", "gru_close", "lstm", "attend", "top")
 _NONLINEARITIES = ("none", "tanh", "relu")
 
-_FORMATS = (torch.float32, torch.bfloat16, torch.int8)
-
 MOST = 128
 """The most words a program chooses: they are kept in order as they are found, too slow for more."""
-
-
-class Matrix(NamedTuple):
-    """A weight ``(outputs, inputs)`` as the kernel reads it; int8 with ``scale (outputs)``."""
-
-    weight: Tensor
-    scale: Tensor | None = None
-
-    @classmethod
-    def of(cls, weight: Tensor, kind: str) -> Matrix:
-        """As float32 it is shared, not copied. As int8 each row's greatest magnitude is 127."""
-        weight = weight.detach()
-        if kind == "float32":
-            return cls(weight if weight.stride(1) == 1 else weight.contiguous())
-        if kind == "bfloat16":
-            return cls(weight.to(torch.bfloat16).contiguous())
-        scale = weight.abs().amax(1).clamp(min=1e-30) / 127
-        return cls((weight / scale[:, None]).round().to(torch.int8).contiguous(), scale)
-
-    def part(self, rows: slice = slice(None), columns: slice = slice(None)) -> Matrix:
-        """Some of its rows and columns, shared."""
-        return Matrix(self.weight[rows, columns], None if self.scale is None else self.scale[rows])
 
 
 class Source(NamedTuple):
@@ -248,7 +216,7 @@ class Program:
             kind,
             columns=weight.shape[0],
             depth=weight.shape[1],
-            format=_FORMATS.index(weight.dtype),
+            format=FORMATS.index(weight.dtype),
             scale=matrix.scale,
             bias=None if bias is None else bias.detach().contiguous(),
             **fields,
@@ -259,8 +227,8 @@ class Program:
         """The instructions in a row, their matrices laid out: not before a step is made, for many a search
         goes by other steps (an ensemble's) and would pay for it at every start."""
         for place, weight in self._weights.items():
-            self.kept.append(panels := _panels(weight))
-            self.instructions[place].weight = panels.data_ptr()
+            self.kept.append(laid_out := panels(weight))
+            self.instructions[place].weight = laid_out.data_ptr()
         self._weights.clear()
         return (_Instruction * len(self.instructions))(*self.instructions)
 
@@ -384,23 +352,6 @@ class Program:
         del buffers, widths
 
 
-def _panels(weight: Tensor) -> Tensor:
-    """A matrix ``(outputs, inputs)`` laid out in the order in which the kernel reads it, a copy."""
-    columns, depth = weight.shape
-    packed = weight.new_empty(-(-columns // 16) * 16 * depth)
-    _kernel("unrolled_step_pack", _Panels)(
-        _Panels(
-            columns=columns,
-            depth=depth,
-            weight=weight.data_ptr(),
-            stride=weight.stride(0),
-            format=_FORMATS.index(weight.dtype),
-            to=packed.data_ptr(),
-        )
-    )
-    return packed
-
-
 def _check(what: str, ids: Tensor, count: int) -> None:
     """The kernel looks nowhere else, and does not look whether it may."""
     if len(ids) and not 0 <= int(ids.min()) <= int(ids.max()) < count:
@@ -408,5 +359,5 @@ def _check(what: str, ids: Tensor, count: int) -> None:
 
 
 @cache
-def _kernel(name: str = "unrolled_step", structure: Any = _Step) -> Any:
-    return function(name, ctypes.POINTER(structure))
+def _kernel() -> Any:
+    return function("unrolled_step", ctypes.POINTER(_Step))

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from unrolled.decoding.sampling import Drawing
 from unrolled.errors import UserError
-from unrolled.kernels.step import Matrix, Program, Source
+from unrolled.kernels.matrix import Matrix
+from unrolled.kernels.step import Program, Source
 from unrolled.models.readout import Readout
 from unrolled.nn import native
 from unrolled.nn.adaptive import Projection
