@@ -92,6 +92,7 @@ def test_the_target_side_takes_lower_case_vectors(
     ("override", "complaint"),
     [
         ('model.embeddings="none.txt"', "none.txt: no such file"),
+        ('model.embeddings="."', "is a folder, and model.embeddings takes a file of vectors"),
         ("model.embedding_size=7", "vectors of 6 numbers, but model.embedding_size is 7: set it to 6"),
         ('model.embeddings="others.txt"', "has none of the"),
         ('model.embeddings="short.txt"', "short.txt:3: a short row"),

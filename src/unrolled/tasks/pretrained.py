@@ -24,6 +24,11 @@ def check(sections: Any, *keys: str) -> None:
         path = _path(sections, key)
         if path is None:
             continue
+        if path.is_dir():
+            raise UserError(
+                f"{path}: is a folder, and model.{key} takes a file of vectors: a run's are written by"
+                f" unrolled embed export {path} vectors.txt"
+            )
         size, wanted = vectors.layout(path).size, sections.model.embedding_size
         if size != wanted:
             raise UserError(
