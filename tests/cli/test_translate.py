@@ -30,6 +30,19 @@ def test_only_settings_that_are_given_reach_the_translator(unrolled: Run, fake_r
     assert json.loads((run / "options.json").read_text()) == {"beam": 5, "length_penalty": 0.0, "nbest": 2}
 
 
+def test_what_is_drawn_is_the_translators_to_draw(unrolled: Run, fake_run: Make) -> None:
+    run = fake_run()
+    given = ("--samples", 2, "--temperature", 0.5, "--top-k", 9, "--top-p", 0.9, "--seed", 4)
+    unrolled("translate", run, *given, stdin="a\n")
+    assert json.loads((run / "options.json").read_text()) == {
+        "samples": 2,
+        "temperature": 0.5,
+        "top_k": 9,
+        "top_p": 0.9,
+        "seed": 4,
+    }
+
+
 def test_nbest_prints_line_number_score_and_text(unrolled: Run, fake_run: Make) -> None:
     told = unrolled("translate", fake_run(), "--nbest", 2, stdin="a\nb\n")
     assert told.lines == ["1\t-0.0000\tA 0", "1\t-1.0000\tA 1", "2\t-0.0000\tB 0", "2\t-1.0000\tB 1"]

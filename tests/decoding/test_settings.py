@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unrolled.decoding import DecodingSettings, beam_search, search
+from unrolled.decoding import DecodingSettings, Sampling, beam_search, sample, search
 from unrolled.errors import UserError
 
 PAD, UNK, BOS, EOS = 0, 1, 2, 3
@@ -31,6 +31,46 @@ def test_search_does_what_the_settings_say(tables):
     )
 
 
+def test_search_draws_where_samples_are_asked_for(tables):
+    decoder, where = tables.random(0), {"source_lengths": [1, 2, 3], "bos": BOS, "eos": EOS, "banned": [PAD]}
+    settings = DecodingSettings(samples=4, temperature=0.8, top_k=5, seed=7, max_length=6)
+    found = search(decoder, torch.arange(3), settings, **where)
+    drawn = sample(
+        decoder,
+        torch.arange(3),
+        samples=4,
+        sampling=Sampling(0.8, top_k=5),
+        seed=7,
+        max_length=6,
+        bos=BOS,
+        eos=EOS,
+        banned=[PAD],
+    )
+    assert [sorted(each.tokens for each in some) for some in found] == [
+        sorted(each.tokens for each in some) for some in drawn
+    ]
+    for some in found:
+        assert [each.score for each in some] == sorted((each.score for each in some), reverse=True)
+        assert all(
+            each.score == pytest.approx(each.log_prob / len(each.token_log_probs) ** 0.7) for each in some
+        )
+    assert found == search(decoder, torch.arange(3), settings, **where)
+    assert found != search(decoder, torch.arange(3), settings.updated(seed=8), **where)
+
+
+def test_what_is_said_of_drawing_draws():
+    settings = DecodingSettings(nbest=3)
+    assert settings.updated(temperature=0.5).samples == 1
+    assert settings.updated(temperature=0.5, samples=4).samples == 4
+    assert settings.updated(samples=4).nbest == 1
+    assert settings.updated(seed=4).samples == 0
+    assert [settings.updated(**o).several for o in ({}, {"top_p": 0.5}, {"samples": 2})] == [
+        True,
+        False,
+        True,
+    ]
+
+
 def test_lengths_are_bounded_by_the_source_and_absolutely():
     assert DecodingSettings().longest([0, 5, 50]) == [10, 20, 110]
     assert DecodingSettings(max_length=15).longest([0, 5, 50]) == [10, 15, 15]
@@ -53,6 +93,8 @@ def test_options_change_settings_and_leave_the_others():
         ({"length_penalty": -1}, "length_penalty -1 is not possible"),
         ({"nbest": 4}, "nbest 4 is not possible with beam 3"),
         ({"max_length": 3, "min_length": 4}, "max_length 3 is below min_length 4"),
+        ({"samples": 2, "nbest": 2}, "nbest is of a search, and samples are drawn without one"),
+        ({"top_p": 0}, "top_p 0 is not possible"),
         ({"length_penality": 1}, "did you mean 'length_penalty'"),
     ],
 )

@@ -90,6 +90,21 @@ def test_scores_are_what_the_search_found(make: Any) -> None:
         translator.score(["a", "b"], ["A"])
 
 
+def test_samples_are_drawn_again_by_their_seed(make: Any) -> None:
+    translator = make()
+    options = {"samples": 4, "temperature": 1.5, "max_length": 4}
+    first, second, other = (
+        [[each.text for each in found.nbest] for found in translator.translate(["a b c", "b"], **how)]
+        for how in ({**options, "seed": 3}, {**options, "seed": 3}, {**options, "seed": 4})
+    )
+    assert first == second != other
+    assert [len(texts) for texts in first] == [4, 4]
+    likeliest, greedy = (
+        translator.translate(["a b c"], **how)[0] for how in ({"temperature": 0}, {"beam": 1})
+    )
+    assert likeliest.text.startswith(greedy.text)  # a search ends within its bounds, what is drawn need not
+
+
 def test_attention_is_over_the_words_of_the_line(make: Any) -> None:
     best = make().translate(["a b c"], max_length=4)[0]
     assert best.attention.shape == (len(best.tokens) + 1, 3)

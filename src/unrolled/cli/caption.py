@@ -15,6 +15,10 @@ from unrolled.cli.running import (
     JsonOption,
     LengthPenaltyOption,
     RunArgument,
+    SamplesOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
     WeightsOption,
     WithOption,
     given,
@@ -57,6 +61,10 @@ def caption(
         bool,
         typer.Option("--skip-bad", help="Name pictures that cannot be read and go on; their line is empty."),
     ] = False,
+    samples: SamplesOption = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
     others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -70,8 +78,19 @@ def caption(
 
         attention.mkdir(parents=True, exist_ok=True)
         check_target(attention / "sheet.png")
-    captioner = cast("Captioner", open_run(run, settings(ctx), verb="caption", others=others))
-    options = given(beam=beam, length_penalty=length_penalty, weights=weights, nbest=nbest)
+    chosen = settings(ctx)
+    captioner = cast("Captioner", open_run(run, chosen, verb="caption", others=others))
+    options = given(
+        beam=beam,
+        length_penalty=length_penalty,
+        weights=weights,
+        nbest=nbest,
+        samples=samples,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=chosen.seed,
+    )
     bad = set(_unreadable(captioner, pictures)) if skip_bad else set()
     good = [picture for picture in pictures if picture not in bad]
     answers = zip(map(str, good), captioner.predict(map(str, good), **options), strict=True)
@@ -83,7 +102,7 @@ def caption(
             continue
         _, found = next(shown)
         if not json:
-            print_written(number, found, nbest)
+            print_written(number, found, samples or nbest)
         if attention is not None:
             _draw(captioner, picture, found, attention / f"{number:02d}-{picture.stem}.png")
     next(shown, None)  # closes the JSON

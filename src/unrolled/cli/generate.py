@@ -7,7 +7,18 @@ from typing import Annotated, Any
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, RunArgument, WeightsOption, WithOption, given, open_run, to_json
+from unrolled.cli.running import (
+    JsonOption,
+    RunArgument,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+    WeightsOption,
+    WithOption,
+    given,
+    open_run,
+    to_json,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -20,21 +31,9 @@ def generate(
     length: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Tokens to write at most.", show_default=False)
     ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            metavar="T", min=0.0, help="Below 1 bolder on the likely, above 1 more varied; 0: the likeliest."
-        ),
-    ] = None,
-    top_k: Annotated[
-        int | None, typer.Option(metavar="K", min=1, help="Choose among the K likeliest only.")
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        typer.Option(
-            metavar="P", min=0.0, max=1.0, help="Choose among the likeliest that together have share P."
-        ),
-    ] = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
     weights: WeightsOption = None,
     samples: Annotated[int, typer.Option(metavar="N", min=1, help="How many texts.")] = 1,
     others: WithOption = None,

@@ -45,6 +45,29 @@ LengthPenaltyOption = Annotated[
     float | None,
     typer.Option(metavar="α", min=0.0, help="Log-probability is divided by length to this power."),
 ]
+TemperatureOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="T", min=0.0, help="Below 1 bolder on the likely, above 1 more varied; 0: the likeliest."
+    ),
+]
+TopKOption = Annotated[
+    int | None, typer.Option(metavar="K", min=1, help="Choose among the K likeliest only.")
+]
+TopPOption = Annotated[
+    float | None,
+    typer.Option(
+        metavar="P", min=0.0, max=1.0, help="Choose among the likeliest that together have share P."
+    ),
+]
+SamplesOption = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=1,
+        help="Draw N at random for each instead of searching: its number, score, text, with tabs between.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 SplitOption = Annotated[str, typer.Option(metavar="SPLIT", help="Which part of the run's data: test or dev.")]
 
@@ -99,9 +122,10 @@ def answer(
             yield line, prediction
 
 
-def print_written(number: int, found: Written, nbest: int | None) -> None:
-    """Print what was written for one input: its text, or its n best with the input's number and scores."""
-    if nbest is None:
+def print_written(number: int, found: Written, several: int | None) -> None:
+    """Print what was written for one input: its text, or the several that were asked for, with the input's
+    number and scores."""
+    if several is None:
         print_line(found.text)
         return
     for each in cast("list[Written]", found.nbest) or [found]:

@@ -15,6 +15,10 @@ from unrolled.cli.running import (
     JsonOption,
     LengthPenaltyOption,
     RunArgument,
+    SamplesOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
     WeightsOption,
     WithOption,
     given,
@@ -50,6 +54,10 @@ def translate(
             help="Draw which source words each word came from (.png, .svg); the second line's is OUT-2.png.",
         ),
     ] = None,
+    samples: SamplesOption = None,
+    temperature: TemperatureOption = None,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
     others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -64,8 +72,19 @@ def translate(
         from unrolled.drawing import check_target
 
         check_target(attention)
-    translator = cast("Translator", open_run(run, settings(ctx), verb="translate", others=others))
-    options = given(beam=beam, length_penalty=length_penalty, weights=weights, nbest=nbest)
+    chosen = settings(ctx)
+    translator = cast("Translator", open_run(run, chosen, verb="translate", others=others))
+    options = given(
+        beam=beam,
+        length_penalty=length_penalty,
+        weights=weights,
+        nbest=nbest,
+        samples=samples,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=chosen.seed,
+    )
     answers = (
         pair
         for chunk in chunks(file)
@@ -73,7 +92,7 @@ def translate(
     )
     for number, (line, found) in enumerate(print_json_array(answers) if json else answers, 1):
         if not json:
-            print_written(number, found, nbest)
+            print_written(number, found, samples or nbest)
         if attention is not None and line.strip():
             _draw(found, attention if number == 1 else attention.with_stem(f"{attention.stem}-{number}"))
 

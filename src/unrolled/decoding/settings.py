@@ -8,8 +8,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unrolled.decoding.beam import beam_search
-from unrolled.decoding.protocol import Decoder, Hypothesis
-from unrolled.decoding.sampling import Sampling
+from unrolled.decoding.protocol import Decoder, Hypothesis, hypothesis
+from unrolled.decoding.sampling import Sampling, sample
 from unrolled.decoding.trace import BeamTrace
 from unrolled.errors import UserError, nearest
 
@@ -41,8 +41,31 @@ class _Settings(BaseModel):
             raise UserError(f"{first['loc'][0]} {first['input']!r} is not possible: {first['msg']}") from None
 
 
-class DecodingSettings(_Settings):
-    """How an output is searched for. Lengths count eos."""
+class _Draws(_Settings):
+    """What is drawn from, where something is drawn."""
+
+    temperature: float = Field(
+        default=1.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="below 1 prefers the likely, above 1 is more varied; 0: always the likeliest (greedy)",
+    )
+    top_k: int = Field(default=0, ge=0, description="draw among so many of the likeliest; 0: among all")
+    top_p: float = Field(
+        default=1.0, gt=0, le=1, description="draw among the fewest likeliest that together have this share"
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        """What is drawn from."""
+        return Sampling(self.temperature, self.top_k, self.top_p)
+
+
+_DRAWN = ("temperature", "top_k", "top_p")
+
+
+class DecodingSettings(_Draws):
+    """How an output is searched for, or drawn. Lengths count eos."""
 
     beam: int = Field(default=3, ge=1, description="hypotheses kept open; 1 is greedy")
     length_penalty: float = Field(
@@ -66,20 +89,36 @@ class DecodingSettings(_Settings):
     replace_unknown: bool = Field(
         default=False, description="put the most attended source word in the place of each <unk>"
     )
+    samples: int = Field(
+        default=0, ge=0, description="outputs to draw at random for each input, best first; 0: search"
+    )
+    seed: int = Field(default=1, ge=0, description="of what is drawn: the same seed, the same samples")
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
         if self.nbest > self.beam:
             raise ValueError(f"nbest {self.nbest} is not possible with beam {self.beam}: at most the beam")
+        if self.nbest > 1 and self.samples:
+            raise ValueError("nbest is of a search, and samples are drawn without one: give one of them")
         if self.max_length is not None and self.max_length < self.min_length:
             raise ValueError(f"max_length {self.max_length} is below min_length {self.min_length}")
         return self
 
     def updated(self, **options: Any) -> Self:
-        """As for every section; ``replace_unknown`` allows unknown words: else there is none to replace."""
+        """As for every section; and where an option says what it would not do alone, the rest too:
+        ``replace_unknown`` allows unknown words, ``temperature`` and the like draw, instead of a search."""
         if options.get("replace_unknown"):
             options = {"allow_unknown": True, **options}
+        if not self.samples and any(name in options for name in _DRAWN):
+            options = {"samples": 1, **options}
+        if options.get("samples"):
+            options = {"nbest": 1, **options}
         return super().updated(**options)
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one output is asked for."""
+        return (self.samples or self.nbest) > 1
 
     def longest(self, source_lengths: Sequence[int]) -> list[int]:
         """T_max of sources with so many tokens, never below ``min_length``."""
@@ -89,30 +128,15 @@ class DecodingSettings(_Settings):
         return [max(limit, self.min_length) for limit in limits]
 
 
-class GenerationSettings(_Settings):
+class GenerationSettings(_Draws):
     """How a language model writes."""
 
     length: int = Field(default=400, ge=1, description="tokens written at most, the prompt not counted")
-    temperature: float = Field(
-        default=1.0,
-        ge=0,
-        allow_inf_nan=False,
-        description="below 1 prefers the likely, above 1 is more varied; 0: always the likeliest (greedy)",
-    )
-    top_k: int = Field(default=0, ge=0, description="draw among so many of the likeliest; 0: among all")
-    top_p: float = Field(
-        default=1.0, gt=0, le=1, description="draw among the fewest likeliest that together have this share"
-    )
     weights: Weights = Field(
         default="float32",
         description="how each step reads the model's matrices: fewer bits are faster and change"
         " probabilities a little",
     )
-
-    @property
-    def sampling(self) -> Sampling:
-        """What is drawn from."""
-        return Sampling(self.temperature, self.top_k, self.top_p)
 
 
 def search(
@@ -126,12 +150,33 @@ def search(
     banned: Sequence[int] = (),
     trace: BeamTrace | None = None,
 ) -> list[list[Hypothesis]]:
-    """:func:`unrolled.decoding.beam_search` as settings say; ``source_lengths`` in tokens bound the output's.
+    """:func:`unrolled.decoding.beam_search` as settings say, or :func:`unrolled.decoding.sample`.
+
+    ``source_lengths`` in tokens bound the output's. What is drawn ends where the longest of them may at the
+    latest, with or without eos.
 
     Raises:
         UserError: a banned eos.
         RunError: the decoder's log-probabilities are not numbers.
     """
+    if settings.samples and trace is None:
+        drawn = sample(
+            decoder,
+            source,
+            samples=settings.samples,
+            sampling=settings.sampling,
+            seed=settings.seed,
+            min_length=settings.min_length,
+            max_length=max(settings.longest(source_lengths)),
+            bos=bos,
+            eos=eos,
+            banned=banned,
+        )
+        scored = (
+            [hypothesis(each.tokens, each.token_log_probs, settings.length_penalty) for each in found]
+            for found in drawn
+        )
+        return [sorted(found, key=lambda each: -each.score) for found in scored]
     return beam_search(
         decoder,
         source,

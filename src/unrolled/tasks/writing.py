@@ -141,7 +141,7 @@ class Writer(inside.Searching, Generic[S, W]):
             found = self._search([sources[row] for row in group], settings)
             for row, hypotheses in zip(group, found, strict=True):
                 nbest = [self._written(lines[row], sources[row], each, settings) for each in hypotheses]
-                answers[row] = replace(nbest[0], nbest=cast(Any, nbest if settings.nbest > 1 else []))
+                answers[row] = replace(nbest[0], nbest=cast(Any, nbest if settings.several else []))
         return answers
 
     def score(self, sources: Sequence[str], targets: Sequence[str], **options: Any) -> list[ScoredPair]:
@@ -237,7 +237,7 @@ class Writer(inside.Searching, Generic[S, W]):
     def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
         sources, target, given = self._sources(texts), self.task.target, inside.answered(texts, answers)
         if given is None:
-            found = self._search(sources, self.task.sections.decoding.updated(nbest=1))
+            found = self._search(sources, self.task.sections.decoding.updated(nbest=1, samples=0))
             ids = [np.array(best[0].tokens, dtype=np.int32) for best in found]
         else:
             ids = target.encode_many(given)
@@ -400,7 +400,7 @@ class WritingTask(base.Task, Generic[S]):
         segments = self.segments(split)
         predictor = cast("Writer[S, Written]", self.predictor(models))
         if quick:
-            options = {"beam": 1, "nbest": 1, **options}
+            options = {"beam": 1, "nbest": 1, "samples": 0, **options}
         settings = self.sections.decoding.updated(**options)
         lines = [segment.source for segment in segments]
         sources = self.kept(lines)
