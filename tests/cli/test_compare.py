@@ -32,6 +32,21 @@ def test_runs_of_different_tasks_are_refused(unrolled: Run, fake_run: Make) -> N
     assert "classify" in told.err
 
 
+def test_the_curve_is_of_the_first_score_under_the_runs_names(
+    unrolled: Run, fake_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    drawn: dict[str, Any] = {}
+
+    def draw(series: Any, path: Path, **axes: Any) -> None:
+        drawn.update(axes, names=[each.name for each in series])
+
+    monkeypatch.setattr("unrolled.drawing.draw_curves", draw)
+    runs = [fake_run(name="attention"), fake_run(name="none")]
+    assert unrolled("compare", *runs, "--plot", tmp_path / "curve.svg").code == 0
+    assert drawn == {"names": ["attention", "none"], "x_label": "source length (tokens)", "y_label": "BLEU"}
+
+
 def test_by_length_a_table_and_a_curve_for_each(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
     runs = [fake_run(name="attention"), fake_run(name="none")]

@@ -18,7 +18,7 @@ ByLengthOption = Annotated[
     bool, typer.Option("--by-length", help="Also by the length of the source, for a translator.")
 ]
 PlotOption = Annotated[
-    Path | None, typer.Option(metavar="OUT.png", help="Draw the scores by length (.png or .svg).")
+    Path | None, typer.Option(metavar="OUT.png", help="Draw the first score by length (.png or .svg).")
 ]
 
 
@@ -47,7 +47,7 @@ def show_by_length(score: Score, *, title: str = "") -> None:
 
 
 def draw_by_length(scores: Mapping[str, Score], path: Path) -> None:
-    """A curve a label, over the mean source length of each range.
+    """A curve a label, over the mean source length of each range; the scores are of one kind.
 
     Raises:
         UserError: no score was taken by length.
@@ -62,5 +62,6 @@ def draw_by_length(scores: Mapping[str, Score], path: Path) -> None:
     ]
     if not series:
         raise UserError("this task has no scores by length: leave --plot out")
-    draw_curves(series, path, x_label="source length (tokens)", y_label="score")
+    (name,) = {score.name for score in scores.values()}
+    draw_curves(series, path, x_label="source length (tokens)", y_label=name)
     typer.echo(f"wrote {path}", err=True)

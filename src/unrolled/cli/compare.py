@@ -62,7 +62,8 @@ def compare(
         for run, score in ((first, one), (second, other_score))
     ]
     if plot is not None:
-        draw_by_length({f"{score.name}, {run}": score for run, score in pairs}, plot)
+        names = (str(first), str(second)) if first.name == second.name else (first.name, second.name)
+        draw_by_length(dict(zip(names, next(iter(compared.values()))[:2], strict=True)), plot)
     if json:
         plain: dict[str, Any] = {
             name: {**result.as_dict(), "signature": a.signature} for name, (a, _, result) in compared.items()

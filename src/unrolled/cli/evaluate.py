@@ -66,7 +66,7 @@ def evaluate(
         for example in predictor.examples():
             _show_example(example)
     if plot is not None:
-        draw_by_length({score.name: score for score in scores.values()}, plot)
+        draw_by_length({"": next(iter(scores.values()))}, plot)
     if confusion is not None:
         _draw_confusion(scores, confusion)
         typer.echo(f"wrote {confusion}", err=True)
