@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unrolled.models.reader import Sentences, Speller
 from unrolled.models.reader_settings import ClassifierSettings
+from unrolled.nn.loss import divergence
 from unrolled.nn.pooling import Pooling
 
 
@@ -76,14 +77,14 @@ class Classifier(Speller):
         """The loss to be made small: :meth:`loss` and, in training, what ``consistency`` adds to it.
 
         That is R-Drop (Liang et al. 2021): the mean loss of two readings, and the mean of the divergences
-        KL(P₁‖P₂) and KL(P₂‖P₁) of their answers, ½ Σ (P₁ − P₂)(z₁ − z₂).
+        KL(P₁‖P₂) and KL(P₂‖P₁) of their answers.
         """
         if not (self.training and self.consistency):
             return self.loss(self(sentences), labels, weights)
         first, second = self(sentences.twice).chunk(2)
         losses = self.loss(first, labels, weights) + self.loss(second, labels, weights)
-        apart = ((self.probabilities(first) - self.probabilities(second)) * (first - second)).sum()
-        return (losses + self.consistency * apart) / 2
+        apart = divergence(first, second, self.probabilities(first), self.probabilities(second))
+        return losses / 2 + self.consistency * apart
 
     def log_probs(
         self, logits: Float[Tensor, "batch labels"], labels: Float[Tensor, "batch labels"]

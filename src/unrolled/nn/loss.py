@@ -91,7 +91,7 @@ def projected_divergence(
 ) -> Float[Tensor, ""]:
     """The mean of KL(P₁‖P₂) and KL(P₂‖P₁) of two rows' softmax distributions, summed over rows, in nats.
 
-    That is ½ Σ_w (P₁ − P₂)(z₁ − z₂), of the logits z. A tile's are made again for its gradients.
+    A tile's logits are made again for its gradients.
     """
     parts = [
         checkpoint(
@@ -111,7 +111,18 @@ def projected_divergence(
 def _divergence(first: Tensor, second: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     wide = torch.promote_types(first.dtype, torch.float32)
     z, other = (F.linear(features, weight, bias).to(wide) for features in (first, second))
-    return ((z.softmax(dim=-1) - other.softmax(dim=-1)) * (z - other)).sum() / 2
+    return divergence(z, other, z.softmax(dim=-1), other.softmax(dim=-1))
+
+
+def divergence(
+    z: Float[Tensor, "*shape"],
+    other: Float[Tensor, "*shape"],
+    probabilities: Float[Tensor, "*shape"],
+    others: Float[Tensor, "*shape"],
+) -> Float[Tensor, ""]:
+    """The mean of KL(P₁‖P₂) and KL(P₂‖P₁), summed, in nats: ½ Σ (P₁ − P₂)(z₁ − z₂) of logits z, whether P is
+    their softmax or the sigmoid of each."""
+    return ((probabilities - others) * (z - other)).sum() / 2
 
 
 def _tiles(features: Tensor, weight: Tensor) -> Iterator[slice]:
