@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from unrolled import kernels
-from unrolled.kernels.recurrent import FORMS
+from unrolled.kernels.calls import FORMS
 
 pytestmark = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
 

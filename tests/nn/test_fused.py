@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from unrolled import kernels
-from unrolled.kernels.recurrent import FORMS
+from unrolled.kernels.calls import FORMS
 from unrolled.nn import fused, loop
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
 from unrolled.nn.substitute import substitute

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.library import opcheck
 
 from unrolled import kernels
-from unrolled.kernels.recurrent import FORMS
+from unrolled.kernels.calls import FORMS
 from unrolled.nn import fused_attentive, loop
 from unrolled.nn.attention import Attention, AttentionMemory, make_attention
 from unrolled.nn.attentive import Attentional, Attentive, Bahdanau, DecoderMemory, Luong

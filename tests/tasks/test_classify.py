@@ -12,7 +12,8 @@ import torch
 
 from unrolled.errors import UserError
 from unrolled.runs import Recipe, load
-from unrolled.tasks.classify import Classify, LabelPredictor
+from unrolled.tasks.classify import Classify
+from unrolled.tasks.label_predictor import LabelPredictor
 from unrolled.training import train
 
 # Whether an x stands anywhere: what a classifier has to find.

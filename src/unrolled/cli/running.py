@@ -15,7 +15,7 @@ from unrolled.errors import UserError
 
 if TYPE_CHECKING:
     from unrolled.tasks import Prediction, Predictor
-    from unrolled.tasks.writing import Written
+    from unrolled.tasks.writer import Written
 
 Answer = TypeVar("Answer", bound="Prediction")
 

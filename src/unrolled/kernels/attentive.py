@@ -6,67 +6,23 @@ within. :mod:`unrolled.nn.fused_attentive` gives them their gradient.
 
 from __future__ import annotations
 
-import ctypes
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from unrolled.kernels.library import function
+from unrolled.kernels.calls import FORMS, Form, cell_arguments, contiguous, run_attentive
 from unrolled.kernels.packing import Packing
 from unrolled.kernels.product import product
 from unrolled.kernels.recurrent import (
-    FORMS,
     LIBRARY,
-    Form,
-    arguments,
     bias_gradients,
-    contiguous,
     empty,
     input_gradient,
     input_weight_gradient,
     nothing,
 )
-from unrolled.kernels.structures import pointer, structure
 
-_Attentive = structure(
-    "Attentive",
-    cell="pointer",
-    kind="size",
-    gates="size",
-    grad_gates="size",
-    luong="size",
-    additive="size",
-    source="size",
-    size="size",
-    features="size",
-    late="size",
-    sentence="pointer",
-    lengths="pointer",
-    keys="pointer",
-    values="pointer",
-    late_weight="pointer",
-    late_stride="size",
-    query_weight="pointer",
-    energy_weight="pointer",
-    combine="pointer",
-    asked="pointer",
-    weights="pointer",
-    context="pointer",
-    fed="pointer",
-    attended="pointer",
-    final_late="pointer",
-    grad_late="pointer",
-    grad_final="pointer",
-    grad_context="pointer",
-    grad_weights="pointer",
-    grad_energies="pointer",
-    grad_asked="pointer",
-    grad_keys="pointer",
-    grad_energy_weight="pointer",
-)
-_KINDS = ("rnn", "gru", "lstm")
 _KEPT = (
     "gates",
     "cells",
@@ -79,27 +35,6 @@ _KEPT = (
     "context",
     "fed",
 )
-
-
-@cache
-def _kernel(name: str) -> Any:
-    return function(f"unrolled_attentive_{name}", ctypes.POINTER(_Attentive))
-
-
-def _run(name: str, form: Form, cell: Any, **given: Any) -> None:
-    """Call a kernel; numbers as they are, tensors as pointers, empty ones as null."""
-    _kernel(name)(
-        _Attentive(
-            cell=ctypes.addressof(cell),
-            kind=_KINDS.index(form.kernel),
-            gates=form.gates,
-            grad_gates=form.grad_gates,
-            **{
-                key: (pointer(value) if value.numel() else None) if isinstance(value, Tensor) else value
-                for key, value in given.items()
-            },
-        )
-    )
 
 
 def _threads(packing: Packing, late: Tensor, *, weight: Tensor, **_: Any) -> int:
@@ -196,10 +131,10 @@ def attentive(
         input_weight[:, columns:] if input_weight.stride(1) == 1 else input_weight[:, columns:].contiguous()
     )
     constants = _constants(packing, keys, values, source_lengths, query_weight, energy_weight, combine, late)
-    _run(
+    run_attentive(
         "forward",
         f,
-        arguments(f, packing, False, threads=_threads(packing, late, **kept), **kept),
+        cell_arguments(f, packing, False, threads=_threads(packing, late, **kept), **kept),
         **constants,
         late_weight=late_weight,
         late_stride=late_weight.stride(0),
@@ -360,10 +295,10 @@ def attentive_backward(
         )
     late_weight = late_weight.contiguous()
     constants = _constants(packing, keys, values, source_lengths, query_weight, energy_weight, combine, late)
-    _run(
+    run_attentive(
         "backward",
         f,
-        arguments(f, packing, False, threads=_threads(packing, late, **kept), **kept),
+        cell_arguments(f, packing, False, threads=_threads(packing, late, **kept), **kept),
         **constants,
         late_weight=late_weight,
         late_stride=late.shape[1],

@@ -6,134 +6,17 @@ Inputs and outputs are padded and time-major; within, sequences are packed (see 
 
 from __future__ import annotations
 
-import ctypes
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from unrolled.kernels.library import function
+from unrolled.kernels.calls import FORMS, Form, contiguous, run
 from unrolled.kernels.packing import Packing
 from unrolled.kernels.product import product
-from unrolled.kernels.structures import pointer, structure
-
-_Recurrence = structure(
-    "Recurrence",
-    bytes="size",
-    threads="size",
-    steps="size",
-    batch="size",
-    hidden="size",
-    offsets="pointer",
-    reverse="size",
-    variant="size",
-    plain_output="size",
-    training="size",
-    weight="pointer",
-    recurrent_bias="pointer",
-    peephole="pointer",
-    mask="pointer",
-    initial_hidden="pointer",
-    initial_cell="pointer",
-    gates="pointer",
-    output="pointer",
-    cells="pointer",
-    seen="pointer",
-    inner="pointer",
-    final_hidden="pointer",
-    final_cell="pointer",
-    grad_output="pointer",
-    grad_hidden="pointer",
-    grad_cell="pointer",
-    grad_gates="pointer",
-    grad_sums="pointer",
-)
-
-
-@dataclass(frozen=True)
-class Form:
-    """A cell's equation as the kernels know it."""
-
-    kernel: str
-    variant: int
-    gates: int
-    grad_gates: int
-    """Gradients the backward kernel leaves a row; one more than gates where a gate's two products differ."""
-    plain_output: bool = False
-
-    @property
-    def inner(self) -> bool:
-        """Whether something between the gates is kept: Γr ∗ state, or the candidate's product."""
-        return self.kernel == "gru" and self.gates == 3
-
-    @property
-    def state_rows(self) -> int:
-        """Gates whose recurrent matrix meets the state itself."""
-        return 2 if self.reset_before else self.gates
-
-    @property
-    def reset_before(self) -> bool:
-        return self.kernel == "gru" and self.variant == 0
-
-    @property
-    def reset_after(self) -> bool:
-        return self.grad_gates > self.gates
-
-
-FORMS = {
-    "rnn tanh": Form("rnn", 0, 1, 1),
-    "rnn relu": Form("rnn", 1, 1, 1),
-    "gru before": Form("gru", 0, 3, 3),
-    "gru after": Form("gru", 1, 3, 4),
-    "gru none": Form("gru", 2, 2, 2),
-    "lstm none tanh": Form("lstm", 0, 4, 4),
-    "lstm current tanh": Form("lstm", 1, 4, 4),
-    "lstm previous tanh": Form("lstm", 2, 4, 4),
-    "lstm none identity": Form("lstm", 0, 4, 4, plain_output=True),
-    "lstm current identity": Form("lstm", 1, 4, 4, plain_output=True),
-    "lstm previous identity": Form("lstm", 2, 4, 4, plain_output=True),
-}
-
-
-@cache
-def _kernel(name: str) -> Any:
-    return function(f"unrolled_{name}", ctypes.POINTER(_Recurrence))
 
 
 def nothing(like: Tensor) -> Tensor:
     """An answer that is not there. Never twice the same: an operator's answers share no memory."""
     return like.new_empty(0)
-
-
-def contiguous(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.contiguous()
-
-
-def arguments(
-    form: Form, packing: Packing, reverse: bool, *, threads: int | None = None, **given: Any
-) -> Any:
-    """The kernels' structure; tensors are handed over as pointers, empty ones as null."""
-    tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
-    like = tensors["weight"]
-    return _Recurrence(
-        bytes=like.element_size(),
-        threads=threads or torch.get_num_threads(),
-        steps=packing.time,
-        batch=packing.batch,
-        hidden=like.shape[1],
-        offsets=packing.offsets.data_ptr(),
-        reverse=reverse,
-        variant=form.variant,
-        plain_output=form.plain_output,
-        training=given.get("training", True),
-        **{key: pointer(value) for key, value in tensors.items() if value.numel()},
-    )
-
-
-def _run(name: str, form: Form, packing: Packing, reverse: bool, **given: Any) -> None:
-    _kernel(f"{form.kernel}_{name}")(arguments(form, packing, reverse, **given))
 
 
 def recurrence(
@@ -164,7 +47,7 @@ def recurrence(
     made = empty(inputs, hidden, mask, lengths, f)
     packed_output = made["output"] if lengths is None else made["packed_output"]
     product(packing.pack(inputs), input_weight.t(), bias=bias.contiguous(), out=made["gates"][:rows])
-    _run(
+    run(
         "forward",
         f,
         packing,
@@ -277,7 +160,7 @@ def recurrence_backward(
     all_output = output.reshape(rows, size) if lengths is None else packed_output
     first = packing.sort(hidden)
     assert first is not None
-    _run(
+    run(
         "backward",
         f,
         packing,

@@ -23,7 +23,7 @@ from unrolled.errors import UserError, at
 from unrolled.metrics.settings import CaptionMetrics
 from unrolled.pictures.networks import make_network
 from unrolled.pictures.store import read_bytes
-from unrolled.tasks import inside, look_captions, pretrained, writing
+from unrolled.tasks import inside, look_captions, pretrained, writer, writing
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 from unrolled.text import BatchSettings
@@ -55,7 +55,7 @@ class CaptionSections(base.Sections):
 
 
 @dataclass(frozen=True)
-class Caption(writing.Written):
+class Caption(writer.Written):
     """One picture's caption; attention is over its regions, row by row.
 
     Attributes:
@@ -71,7 +71,7 @@ class Caption(writing.Written):
         return self.attention.unflatten(1, (self.rows, self.columns))
 
 
-class Captioner(writing.Writer[pictures.Regions, Caption]):
+class Captioner(writer.Writer[pictures.Regions, Caption]):
     """A trained captioner; a line is the path of a picture."""
 
     task: CaptionPictures

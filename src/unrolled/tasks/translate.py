@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from unrolled import decoding, models, text
 from unrolled.metrics.settings import TranslationMetrics
-from unrolled.tasks import look, pretrained, writing
+from unrolled.tasks import look, pretrained, writer, writing
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 from unrolled.text import BatchSettings
@@ -39,7 +39,7 @@ class TranslateSections(base.Sections):
 
 
 @dataclass(frozen=True)
-class Translation(writing.Written):
+class Translation(writer.Written):
     """One line's translation; attention is over the source's tokens.
 
     Attributes:
@@ -49,7 +49,7 @@ class Translation(writing.Written):
     source_tokens: list[str] = field(default_factory=list)
 
 
-class Translator(writing.Writer[text.Ids, Translation]):
+class Translator(writer.Writer[text.Ids, Translation]):
     """A trained translator."""
 
     task: Translate
