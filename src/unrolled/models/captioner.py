@@ -10,6 +10,7 @@ from unrolled.models.decoder import Decoder
 from unrolled.models.encoder import Encoded
 from unrolled.models.encoder_decoder import ReaderWriter
 from unrolled.models.settings import CaptionerSettings
+from unrolled.nn.dropout import Dropout
 
 
 class Regions(nn.Module):
@@ -30,7 +31,7 @@ class Regions(nn.Module):
         super().__init__()
         self.network = network
         self.project = None if settings.region_size is None else nn.Linear(size, settings.region_size)
-        self.dropout = nn.Dropout(settings.context_dropout)
+        self.dropout = Dropout(settings.context_dropout)
         self.register_buffer("_precision", torch.zeros(()), persistent=False)  # regions come in half of it
         self.feature_size = settings.region_size or size
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from unrolled.models.reader import Sentences, Speller
 from unrolled.models.reader_settings import ClassifierSettings
+from unrolled.nn.dropout import Dropout
 from unrolled.nn.loss import divergence
 from unrolled.nn.pooling import Pooling
 
@@ -41,7 +42,7 @@ class Classifier(Speller):
         self.label_smoothing = settings.label_smoothing
         self.consistency = settings.consistency
         self.pooling = Pooling(settings.pooling, self.reader.features, self.reader.layers.directions)
-        self.dropout = nn.Dropout(settings.readout_dropout)
+        self.dropout = Dropout(settings.readout_dropout)
         self.readout = nn.Linear(self.reader.features, labels)
         self.register_buffer("temperature", torch.ones(()))
 

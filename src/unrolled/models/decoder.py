@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -34,6 +33,7 @@ from unrolled.nn.attentive import (
     project_one,
 )
 from unrolled.nn.cells import Cell, State
+from unrolled.nn.dropout import dropout
 from unrolled.nn.embedding import tie
 from unrolled.nn.levels import unroll_levels
 from unrolled.nn.loss import projected_cross_entropy, projected_divergence, projected_log_probs
@@ -253,7 +253,7 @@ class Decoder(nn.Module):
         inner = self._inner
         levels = inner.cells if isinstance(inner, Stacked) else [inner]
         masks = [
-            F.dropout(embedded.new_ones(embedded.shape[1], level.hidden_size), self.recurrent_dropout)
+            dropout(embedded.new_ones(embedded.shape[1], level.hidden_size), self.recurrent_dropout)
             for level in levels
         ]
         return masks if isinstance(inner, Stacked) else masks[0]

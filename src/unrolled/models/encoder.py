@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from unrolled.models.settings import EncoderDecoderSettings
 from unrolled.nn.attentive import state_sizes
 from unrolled.nn.cells import Cell
+from unrolled.nn.dropout import Dropout
 from unrolled.nn.embedding import Embedding
 from unrolled.nn.layers import Recurrent
 
@@ -51,7 +52,7 @@ class Encoder(nn.Module):
             recurrent_dropout=settings.recurrent_dropout,
             **settings.cell_options,
         )
-        self.dropout = nn.Dropout(settings.context_dropout)
+        self.dropout = Dropout(settings.context_dropout)
         self.feature_size = self.layers.output_size
         self.state_size = self.layers.directions * sum(state_sizes(cast("Cell", self.layers.cells[0])))
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -18,6 +17,7 @@ from unrolled.models.program import compile_language_step, draw_natively
 from unrolled.models.segments import Segments
 from unrolled.nn.adaptive import make_projection
 from unrolled.nn.cells import State
+from unrolled.nn.dropout import dropout
 from unrolled.nn.embedding import tie
 
 
@@ -124,7 +124,7 @@ class LanguageModel(nn.Module):
             output, after = segments.join(output, len(inputs)), segments.end(after)
         features = output if self.bottleneck is None else self.bottleneck(output)
         if self.training and self.settings.readout_dropout:
-            features = features * F.dropout(torch.ones_like(features[0]), self.settings.readout_dropout)
+            features = features * dropout(torch.ones_like(features[0]), self.settings.readout_dropout)
         return Read(output, features, after)
 
     def _run(self, vectors: Tensor, state: State | None, lengths: Tensor | None) -> tuple[Tensor, State]:

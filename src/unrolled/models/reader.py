@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.models.make import make_embedding, make_layers
 from unrolled.models.reader_settings import ReaderSettings
 from unrolled.nn.characters import CharacterEmbedding
+from unrolled.nn.dropout import dropout
 
 
 class Sentences(NamedTuple):
@@ -108,5 +108,5 @@ class Speller(nn.Module):
         beside = None
         if self.spelling is not None:
             spelled = self.spelling(sentences.characters, sentences.character_lengths)
-            beside = F.dropout(spelled, self.reader.embedding.dropout, self.training)[sentences.forms]
+            beside = dropout(spelled, self.reader.embedding.dropout, self.training)[sentences.forms]
         return self.reader(sentences.ids, sentences.lengths, beside)

@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unrolled.nn.dropout import Dropout
+
 
 class Readout(nn.Module):
     """What is projected on the vocabulary, and the projection.
@@ -25,7 +27,7 @@ class Readout(nn.Module):
         super().__init__()
         self.combine = None if size is None else nn.Linear(output_size + word_size, size)
         self.sees_word = word_size > 0
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.projection = nn.Linear(output_size if size is None else size, vocabulary)
         nn.init.zeros_(self.projection.bias)
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from unrolled.models.reader import Sentences, Speller
 from unrolled.models.reader_settings import TaggerSettings
 from unrolled.nn.crf import CRF, Allowed, Chain, viterbi
+from unrolled.nn.dropout import Dropout
 
 
 class Tagger(Speller):
@@ -33,7 +34,7 @@ class Tagger(Speller):
         padding: int = 0,
     ) -> None:
         super().__init__(settings, vocabulary, characters, padding=padding)
-        self.dropout = nn.Dropout(settings.readout_dropout)
+        self.dropout = Dropout(settings.readout_dropout)
         self.readout = nn.Linear(self.reader.features, tags)
         self.crf = CRF(tags, allowed)
         self.independent = settings.output == "softmax"

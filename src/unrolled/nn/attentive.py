@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from unrolled.errors import UserError
 from unrolled.nn.attention import Attention, AttentionMemory
 from unrolled.nn.cells import Cell, State
+from unrolled.nn.dropout import dropout
 
 
 class DecoderMemory(NamedTuple):
@@ -75,7 +76,7 @@ class Stacked(Cell):
         below: Tensor | None = None
         for cell, before, constant in zip(self.cells, self.split(state), memory, strict=True):
             if below is not None:
-                projected = project_one(cell, F.dropout(below, self.dropout, self.training))
+                projected = project_one(cell, dropout(below, self.dropout, self.training))
             new = cell.step(projected, before, constant)
             below = cell.output(new)
             after += new

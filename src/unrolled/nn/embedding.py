@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
+from unrolled.nn.dropout import dropout
 
 
 class Embedding(nn.Module):
@@ -62,7 +63,7 @@ class Embedding(nn.Module):
             gone = dropped if gone is None else gone | dropped
         if gone is not None:
             vectors = vectors.masked_fill(gone[..., None], 0)
-        return F.dropout(vectors, self.dropout, self.training)
+        return dropout(vectors, self.dropout, self.training)
 
     @torch.no_grad()
     def load_rows(self, ids: Int[Tensor, " n"], vectors: Float[Tensor, "n features"]) -> None:

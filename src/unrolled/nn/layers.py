@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from unrolled.errors import UserError
 from unrolled.nn.cells import Cell, State
+from unrolled.nn.dropout import dropout
 from unrolled.nn.register import cell as make_cell
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
@@ -148,7 +148,7 @@ class Recurrent(nn.Module):
             if layer:
                 if self.layer_norm:
                     inputs = self.norms[layer - 1](inputs)
-                inputs = F.dropout(inputs, self.dropout, self.training)
+                inputs = dropout(inputs, self.dropout, self.training)
             if self.input_dropout and self.training:
                 inputs = inputs * _mask(inputs[0], self.input_dropout)
             outputs = []
@@ -208,7 +208,7 @@ class Recurrent(nn.Module):
         if not (self.weight_drop and self.training):
             return cell
         return substitute(
-            cell, lambda name, p: F.dropout(p, self.weight_drop) if name == "recurrent_weight" else p
+            cell, lambda name, p: dropout(p, self.weight_drop) if name == "recurrent_weight" else p
         )
 
     def extra_repr(self) -> str:

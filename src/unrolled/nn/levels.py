@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from unrolled.nn.attentive import Stacked
 from unrolled.nn.cells import Cell, State
+from unrolled.nn.dropout import dropout
 from unrolled.nn.unroll import Unrolled, unroll
 
 
@@ -31,7 +31,7 @@ def unroll_levels(
     constants = memory or [None] * len(cell.cells)
     for each, before, constant in zip(cell.cells, cell.split(state), constants, strict=True):
         if finals:
-            inputs = F.dropout(inputs, cell.dropout, cell.training)
+            inputs = dropout(inputs, cell.dropout, cell.training)
         inputs, final = unroll(each, inputs, before, lengths=lengths, memory=constant)
         finals += final
     return Unrolled(inputs, tuple(finals))

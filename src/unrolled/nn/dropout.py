@@ -1,0 +1,46 @@
+"""Dropout (Srivastava et al. 2014). On a CPU torch's own draws number after number, on one thread."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unrolled.kernels.dropout import LIBRARY
+from unrolled.nn import native
+
+_SEEDS = 2**62
+
+
+def dropout(inputs: Tensor, share: float, training: bool = True) -> Tensor:
+    """``inputs``, of which when ``training`` a ``share`` is zero and the others divided by 1 − ``share``.
+
+    What falls follows from torch's own generator (``torch.manual_seed``), whatever the threads.
+    """
+    if not training or share == 0:
+        return inputs
+    if not native.applies(inputs):
+        return F.dropout(inputs, share)
+    seed = int(torch.randint(_SEEDS, ()))
+    made: Tensor = torch.ops.unrolled.dropout.default(inputs, share, seed)
+    return made
+
+
+class Dropout(nn.Dropout):
+    """:func:`dropout` as a module."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return dropout(input, self.p, self.training)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, ctx.share, ctx.seed = inputs
+
+
+def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+    return torch.ops.unrolled.dropout.default(grad, ctx.share, ctx.seed), None, None
+
+
+torch.library.register_autograd("unrolled::dropout", _gradient, setup_context=_keep, lib=LIBRARY)
