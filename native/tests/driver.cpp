@@ -57,6 +57,7 @@ int main(int count, char** words) {
     attentives();
     products();
     cross_entropies();
+    dropouts();
     embeddings();
     bleu();
     steps();

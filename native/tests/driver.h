@@ -54,6 +54,7 @@ void recurrences();
 void attentives();
 void products();
 void cross_entropies();
+void dropouts();
 void embeddings();
 void bleu();
 void steps();

@@ -121,7 +121,7 @@ def test_memory_is_indexed_not_copied():
 
 
 def test_seats_are_all_different():
-    seats = Seats.of(torch.tensor([2, 0, 2, 0, 2]), 4)
+    seats = Seats(torch.tensor([2, 0, 2, 0, 2]), 4)
     assert seats.width == 3
     assert sorted(seats.place.tolist()) == [0, 1, 6, 7, 8]
 

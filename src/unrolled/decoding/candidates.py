@@ -85,11 +85,10 @@ def _allowed(
     k: int,
     forbidden: Int[Tensor, " forbidden"],
 ) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
-    if forbidden.numel():
-        barred = (ids[:, :, None] == forbidden).any(dim=-1)
-        if not barred[:, :k].any():  # as mostly
-            return log_probs[:, :k], ids[:, :k].clone()
-        order = barred.to(torch.int8).argsort(dim=-1, stable=True)[:, :k]
-        log_probs = log_probs.masked_fill(barred, -torch.inf).gather(1, order)
-        ids = ids.gather(1, order)
-    return log_probs, ids.clone()
+    if not forbidden.numel():
+        return log_probs, ids
+    if not (ids[:, :k, None] == forbidden).any():  # as mostly
+        return log_probs[:, :k], ids[:, :k]
+    barred = (ids[:, :, None] == forbidden).any(dim=-1)
+    order = barred.to(torch.int8).argsort(dim=-1, stable=True)[:, :k]
+    return log_probs.masked_fill(barred, -torch.inf).gather(1, order), ids.gather(1, order)

@@ -316,7 +316,7 @@ class Decoder(nn.Module):
     def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
         """The state of some rows, possibly repeated; what they attend to is indexed, not copied."""
         memory = None if state.memory is None else state.memory.select(rows)
-        return replace(state, cell=tuple(part[rows] for part in state.cell), memory=memory)
+        return replace(state, cell=tuple(part.index_select(0, rows) for part in state.cell), memory=memory)
 
 
 def _source(state: DecoderState) -> Source | None:

@@ -49,37 +49,42 @@ class AttentionMemory:
         asked = torch.bincount(sentences, minlength=len(self.lengths)) > 0
         left = int(asked.sum())
         if 2 * left > len(self.lengths):
-            return replace(self, seats=Seats.of(sentences, len(asked)))
+            return replace(self, seats=Seats(sentences, len(asked)))
         kept = asked.nonzero().squeeze(1)
-        seats = Seats.of((asked.cumsum(0) - 1)[sentences], left)
+        seats = Seats((asked.cumsum(0) - 1)[sentences], left)
         return AttentionMemory(self.keys[kept], self.values[kept], self.lengths[kept], seats)
 
 
 @dataclass(frozen=True)
 class Seats:
     """Query rows as a rectangle ``(batch, width)``, a line for each sentence, so that all rows of a sentence
-    meet its memory in one product.
+    meet its memory in one product. The rectangle is laid out when asked for: a native step has no need of it.
 
     Attributes:
         sentence: ``(rows,)``: whose row it is.
-        place: ``(rows,)``: the row's place in the flattened rectangle.
-        width: most rows of one sentence.
+        batch: how many sentences there are.
     """
 
     sentence: Int[Tensor, " rows"]
-    place: Int[Tensor, " rows"]
-    width: int
+    batch: int
 
-    @classmethod
-    def of(cls, sentence: Int[Tensor, " rows"], batch: int) -> Seats:
-        counts = torch.bincount(sentence, minlength=batch)
+    @cached_property
+    def _counts(self) -> Int[Tensor, " batch"]:
+        return torch.bincount(self.sentence, minlength=self.batch)
+
+    @cached_property
+    def width(self) -> int:
+        """Most rows of one sentence."""
+        return int(self._counts.max()) if self.batch else 0
+
+    @cached_property
+    def place(self) -> Int[Tensor, " rows"]:
+        """Each row's place in the flattened rectangle."""
+        sentence, before = self.sentence, self._counts.cumsum(0) - self._counts
         order = sentence.argsort(stable=True)
         within = torch.empty_like(sentence)
-        within[order] = (
-            torch.arange(len(sentence), device=sentence.device) - (counts.cumsum(0) - counts)[sentence[order]]
-        )
-        width = int(counts.max()) if len(counts) else 0
-        return cls(sentence, sentence * width + within, width)
+        within[order] = torch.arange(len(sentence), device=sentence.device) - before[sentence[order]]
+        return sentence * self.width + within
 
 
 def masked_softmax(
