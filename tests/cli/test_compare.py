@@ -56,3 +56,20 @@ def test_by_length_a_table_and_a_curve_for_each(unrolled: Run, fake_run: Make, t
     assert told.out.count("over 3") == 2
     drawn = (tmp_path / "curve.svg").read_text(encoding="utf-8")
     assert len(drawn) > 1000
+
+
+def test_runs_judged_by_other_texts_are_refused(unrolled: Run, tmp_path: Path) -> None:
+    lines = [f"{label} {word} {label[0]}" for label in ("yes", "no") for word in "abcdefgh"]
+    (tmp_path / "lines.txt").write_text("\n".join(lines) + "\n")
+    (tmp_path / "my.toml").write_text(
+        'task = "classify"\n[data]\ntrain = "lines.txt"\ndev_size = 4\ntest_size = 6\n'
+        "[model]\nembedding_size = 4\nhidden_size = 4\n[training]\nupdates = 1\ntensorboard = false\n"
+    )
+    runs = [tmp_path / name for name in ("one", "two")]
+    for seed, run in enumerate(runs, 1):
+        trained = unrolled("train", tmp_path / "my.toml", "--run", run, "--set", f"data.split_seed={seed}")
+        assert trained.code == 0
+    told = unrolled("compare", *runs)
+    assert told.code == 2
+    assert "were given other test texts (the first to differ:" in told.err
+    assert unrolled("compare", runs[0], runs[0]).code == 0

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from unrolled.errors import RunError
+
 Run = Callable[..., Any]
 Make = Callable[..., Path]
 
@@ -69,3 +71,16 @@ def test_what_the_recipe_wants_shown(unrolled: Run, fake_run: Make) -> None:
     ]
     shown = unrolled("evaluate", run, "--json").json["examples"]
     assert shown == [{"text": "a b", "answers": [["A B", -0.5], ["A", -1.0]], "given": [["C", -2.5]]}]
+
+
+def test_scores_are_shown_even_where_they_cannot_be_kept(
+    unrolled: Run, fake_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **options: Any) -> None:
+        raise RunError("scores.json: cannot write: Read-only file system")
+
+    monkeypatch.setattr("unrolled.runs.folder.RunFolder.write_scores", refuse)
+    told = unrolled("evaluate", fake_run())
+    assert told.code == 1
+    assert "Read-only file system" in told.err
+    assert told.lines[2].startswith("BLEU")

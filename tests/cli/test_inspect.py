@@ -95,6 +95,7 @@ def test_errors_and_report(unrolled: Run, run: Path, tmp_path: Path) -> None:
         ),
         (["gates", "--text", "a", "--unit", "99"], "no unit 99"),
         (["gates", "--text", "a", "-o", "x.pdf"], "x.pdf: give a file that ends in"),
+        (["report", "--answers", "x"], "give the text: either FILE"),
         (["beam", "-"], "beam looks at one text, not at 2"),
         (["beam", "--text", ""], "beam: no text to look at"),
         (["alignment", "--text", " "], "alignment: no text to look at"),

@@ -66,8 +66,8 @@ def test_mistakes_are_one_line(unrolled: Callable[..., Any], run: Path, tmp_path
             ("score", run, "--source", tmp_path / "bad", "--target", tmp_path / "bad"),
             "score it with one FILE",
         ),
-        (("evaluate", run, "--split", "train2"), "the run has no train2 part"),
-        (("evaluate", run, "--by-length"), "no option 'by_length'"),
+        (("evaluate", run, "--split", "train2"), "'train2' is not one of 'test', 'dev'"),
+        (("evaluate", run, "--by-length"), "no scores by source length"),
     ):
         told = unrolled(*arguments)
         assert told.code == 2, arguments

@@ -48,3 +48,8 @@ def test_a_folder_that_is_not_there_is_named(unrolled: Run) -> None:
     told = unrolled("new", "translate", "pairs.tsv", "-o", "nowhere/my.toml")
     assert told.code == 1
     assert "nowhere/my.toml" in told.err
+
+
+def test_data_that_are_this_folder_give_it_its_name(unrolled: Run, tmp_path: Path) -> None:
+    assert unrolled("new", "language-model", ".").code == 0
+    assert (tmp_path / f"{tmp_path.name}.toml").exists()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,3 +15,12 @@ def test_predict_does_what_the_run_is_for(
     run = fake_run(verb)
     assert unrolled("predict", run, stdin="a\n\n").lines == ["A", ""]
     assert [each["text"] for each in unrolled("predict", run, "--json", stdin="a\n").json] == ["A"]
+
+
+@pytest.mark.parametrize("verb", ["translate", "classify"])
+def test_the_seed_is_handed_on(
+    verb: str, unrolled: Callable[..., Any], fake_run: Callable[..., Path]
+) -> None:
+    run = fake_run(verb)
+    assert unrolled("predict", run, "--seed", 7, stdin="a\n").lines == ["A"]
+    assert json.loads((run / "options.json").read_text()) == {"seed": 7}

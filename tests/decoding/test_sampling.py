@@ -171,3 +171,13 @@ def test_impossible_options_are_named(tables, options, says):
 def test_a_model_without_an_answer_is_an_error(tables):
     with pytest.raises(RunError, match="no token a probability after 0 tokens"):
         sample(tables(torch.full((1, 6, 6, 6), -math.inf)), torch.arange(1), max_length=5, **ANYWHERE)
+
+
+def test_a_sentence_draws_by_its_own_seed_to_its_own_length(tables):
+    decoder = tables.random(7)
+    options = {"samples": 3, "min_length": 2, **ANYWHERE}
+    both = sample(decoder, torch.tensor([1, 3]), seed=[8, 9], max_length=[2, 12], **options)
+    assert {len(each.token_log_probs) for each in both[0]} == {2}
+    for index, (seed, limit) in enumerate([(8, 2), (9, 12)]):
+        source = torch.tensor([[1, 3][index]])
+        assert sample(decoder, source, seed=seed, max_length=limit, **options) == [both[index]]

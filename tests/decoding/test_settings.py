@@ -93,7 +93,7 @@ def test_options_change_settings_and_leave_the_others():
         ({"length_penalty": -1}, "length_penalty -1 is not possible"),
         ({"nbest": 4}, "nbest 4 is not possible with beam 3"),
         ({"max_length": 3, "min_length": 4}, "max_length 3 is below min_length 4"),
-        ({"samples": 2, "nbest": 2}, "nbest is of a search, and samples are drawn without one"),
+        ({"samples": 2, "nbest": 2}, "nbest is of a search, and with samples outputs are drawn"),
         ({"top_p": 0}, "top_p 0 is not possible"),
         ({"length_penality": 1}, "did you mean 'length_penalty'"),
     ],
@@ -105,3 +105,12 @@ def test_impossible_options_are_named(options, says):
 
 def test_every_setting_is_described():
     assert all(field.description for field in DecodingSettings.model_fields.values())
+
+
+def test_a_search_and_drawing_exclude_each_other():
+    settings = DecodingSettings(samples=2)
+    for options in ({"beam": 5, "samples": 3}, {"nbest": 2, "temperature": 0.5}, {"beam": 5, "top_p": 0.9}):
+        with pytest.raises(UserError, match="is of a search, and with"):
+            settings.updated(**options)
+    assert settings.updated(beam=5, nbest=3).samples == 0
+    assert settings.updated(beam=5, temperature=0.5, samples=0).samples == 0

@@ -166,3 +166,18 @@ def test_arrays_hold_every_trace(translator: Translator) -> None:
         assert arrays[f"{trace.cell}/tokens"].tolist() == trace.tokens
     assert len(view.pictures()) == len(view.shown) > 0
     assert any("forget" in line for line in view.lines())
+
+
+def test_more_text_than_can_be_kept_is_refused(
+    translator: Translator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(gates.__globals__, "MOST", 9)
+    with pytest.raises(UserError, match="12 tokens are more than the 9 whose gates can all be kept"):
+        gates(translator, ["a b"] * 4, ["A"] * 4)
+
+
+def test_a_long_text_is_coloured_at_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(gates.__globals__, "COLOURED", 3)
+    trace = Trace("cell", "hidden", [[*"abcde"]], "", np.zeros((5, 2)))
+    assert trace.coloured(1)["tokens"] == [*"abc"]
+    assert len(trace.coloured(1)["values"]) == 3

@@ -166,3 +166,14 @@ def test_a_step_that_is_not_predicted_is_named(translator: Translator) -> None:
         gradients({"mine": translator}, TEXTS, ANSWERS, at=9)
     with pytest.raises(UserError, match="no text"):
         gradients({"mine": translator}, [])
+
+
+def test_runs_that_write_are_looked_into_at_the_first_ones_answers(
+    load: Callable[..., Translator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = {name: load(*more) for name, more in {"lstm": (), "rnn": ('model.cell="rnn"',)}.items()}
+    read: list[Any] = []
+    for each in runs.values():
+        monkeypatch.setattr(each, "read", lambda t, a, one=each: read.append(a) or type(one).read(one, t, a))
+    gradients(runs, TEXTS)
+    assert read == [[each.text for each in runs["lstm"].translate(TEXTS)]] * 2

@@ -104,3 +104,11 @@ def test_cutoffs_that_make_no_clusters_are_refused(cutoffs: tuple[int, ...]) -> 
         AdaptiveSoftmax(4, 9, cutoffs=cutoffs)
     with pytest.raises(UserError, match="factor=0"):
         AdaptiveSoftmax(4, 9, cutoffs=(3,), factor=0.5)
+
+
+def test_ignored_targets_count_in_no_cluster(pair):
+    features, targets = example()
+    targets[3], targets[4] = 20, 20
+    counted = targets != 20
+    found = pair[0].loss(features, targets, ignore_index=20)
+    torch.testing.assert_close(found, pair[0].loss(features[counted], targets[counted]))

@@ -56,6 +56,11 @@ def test_an_entry_point_of_an_installed_package(monkeypatch: pytest.MonkeyPatch)
         find_cell("wrong")
 
 
+def test_a_decorator_without_a_name_says_what_it_wants() -> None:
+    with pytest.raises(TypeError, match="wants a name"):
+        register_cell(Own)  # type: ignore[arg-type]
+
+
 def test_names_and_options_nearest_to_a_mistake() -> None:
     with pytest.raises(UserError, match="unknown cell 'lsmt': did you mean 'lstm'"):
         cell("lsmt", 3, 4)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save
+from safetensors.torch import save as save_torch
 from torch import nn
 
 pytest.importorskip("PIL", reason="pictures need the extra `caption`")
@@ -72,6 +73,7 @@ def test_precomputed_vectors(shape: tuple[int, ...], grid: tuple[int, int]) -> N
         (npy(np.zeros(4, dtype=np.int64)), "a.npy", "floating-point"),
         (npy(np.zeros((9, 4)))[:80], "a.npy", "damaged"),
         (b"", "a.npy", "damaged"),
+        (save_torch({"any": torch.zeros(4, dtype=torch.bfloat16)}), "a.safetensors", "NumPy does not have"),
         (b"nonsense", "a.safetensors", "damaged"),
         (save({"a": np.zeros(4), "b": np.zeros(4)}), "a.safetensors", "holds 2 tensors"),
         (npy(np.array([{}], dtype=object)), "a.npy", "damaged"),  # a pickle is never opened

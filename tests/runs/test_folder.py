@@ -113,3 +113,16 @@ def test_tokenizers_are_found_by_name(tmp_path: Path) -> None:
     for name in ("tokenizer.target.json", "tokenizer.source.json", "other.json"):
         (tmp_path / name).touch()
     assert list(RunFolder(tmp_path).tokenizers) == ["tokenizer.source.json", "tokenizer.target.json"]
+
+
+def test_scores_of_other_weights_are_not_kept_beside_new_ones(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "a")
+    folder.create()
+    score = {"loss": Score("loss", 1.0)}
+    folder.write_scores("dev", score, update=100)
+    folder.write_scores("test", score)
+    assert folder.read_scores().keys() == {"update", "dev", "test"}
+    folder.write_scores("dev", score, update=100)
+    assert "test" in folder.read_scores()
+    folder.write_scores("dev", score, update=200)
+    assert folder.read_scores().keys() == {"update", "dev"}

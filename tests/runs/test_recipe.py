@@ -23,6 +23,12 @@ def mistake(tmp_path: Path, text: str, *overrides: str) -> str:
     return str(caught.value).replace(f"{tmp_path}/", "")
 
 
+def test_a_byte_order_mark_is_no_part_of_a_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "my.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + b'task = "toy"\n[training]\nupdates = 1\n')
+    assert Recipe.read(path).task == "toy"
+
+
 def test_a_recipe_holds_what_it_says_and_defaults(tmp_path: Path) -> None:
     recipe = read(
         tmp_path, 'task = "toy"\n[data]\nnoise = 1\n[text.source]\nkind = "bpe"\n[training]\nepochs = 2'

@@ -57,3 +57,17 @@ def test_only_stopping_logging_and_saving_may_change_on_resume() -> None:
         *("log_every", "tensorboard"),
         *("checkpoint_seconds", "checkpoint_updates", "keep"),
     }
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"learning_rate": 1e-5, "minimum_learning_rate": 1e-4}, "0.0001 is above learning_rate 1e-05"),
+        ({"validate_every": 0, "patience": 3}, "patience = 3 follows validations"),
+        ({"validate_every": 0, "schedule": "plateau"}, "schedule = 'plateau' follows validations"),
+        ({"validate_every": 0, "averaging": "checkpoints"}, "averaging = 'checkpoints' follows validations"),
+    ],
+)
+def test_settings_that_would_do_nothing(settings, says):
+    with pytest.raises(ValidationError, match=says):
+        TrainingSettings.model_validate({"updates": 1, **settings})

@@ -202,3 +202,17 @@ def test_mistakes_are_told_before_training(recipe: Path, tmp_path: Path) -> None
     )
     with pytest.raises(UserError, match=r"training\.calibrate needs a dev part"):
         prepare(tmp_path / "one.toml", tmp_path / "d")
+
+
+def test_bytes_can_be_classified(recipe: Path, tmp_path: Path) -> None:
+    task, _ = prepare(recipe, tmp_path / "run", 'text.kind="byte"')
+    assert [*task.labels] == ["with", "without"]
+
+
+def test_runs_that_answer_otherwise_do_not_vote_together(recipe: Path, tmp_path: Path) -> None:
+    runs = [tmp_path / name for name in ("one", "several")]
+    for run, several in zip(runs, ("false", "true"), strict=True):
+        how = [f"data.several={several}", "training.updates=1"]
+        train(recipe, run, overrides=how, threads=1, progress=False)
+    with pytest.raises(UserError, match=r"one and .*several differ in data\.several"):
+        load(runs)

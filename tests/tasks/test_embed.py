@@ -91,7 +91,8 @@ def test_words_of_a_topic_come_to_be_near_each_other(fit: Fit, method: str) -> N
         for word in topic:
             near = {other for other, _ in vectors.most_similar(word, topn=4)}
             assert near == {*topic} - {word}, (method, word, near)
-    (answer,) = predictor.predict(["sun"], topn=4)
+    answer, empty = predictor.predict(["sun", ""], topn=4)
+    assert empty.text == ""
     assert set(answer.text.split()) == {*TOPICS[0]} - {"sun"}
 
 

@@ -346,7 +346,7 @@ def test_a_part_that_is_not_there(recipe: Any, make: Make, tmp_path: Path) -> No
     predictor = make()
     with pytest.raises(UserError, match=r"no test part \(it has: train\).*data\.test_size"):
         predictor.task.evaluate(predictor.models, "test")
-    with pytest.raises(UserError, match="no option 'by_length'"):
+    with pytest.raises(UserError, match="no scores by source length"):
         predictor.task.evaluate(predictor.models, "train", by_length=True)
 
 

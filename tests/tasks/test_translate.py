@@ -177,3 +177,30 @@ def test_options_are_checked(make: Any) -> None:
         translator.translate(["a"], beem=3)
     with pytest.raises(UserError, match="nbest"):
         translator.translate(["a"], beam=2, nbest=3)
+
+
+def test_nothing_to_read_is_scored_and_counts_as_wrong(make: Any) -> None:
+    translator = make(lines=[*PAIRS, ("", "A")])
+    scored = translator.score(["a", "", "b"], ["A", "A", "B"])
+    assert [each.text for each in scored] == ["A", "A", "B"]
+    assert scored[1].log_prob == pytest.approx(translator.score([""], ["A"])[0].log_prob, abs=1e-5)
+    assert "perplexity" in translator.task.evaluate(translator.models, "dev", quick=True)
+
+
+def test_samples_of_a_line_do_not_depend_on_the_lines_beside_it(make: Any) -> None:
+    translator = make()
+    options = {"samples": 3, "temperature": 1.5, "seed": 3}
+    alone, beside = (translator.translate(lines, **options) for lines in (["b"], ["a b c a b c", "b", "c"]))
+    assert [each.text for each in beside[1].nbest] == [each.text for each in alone[0].nbest]
+
+
+def test_replaced_unknown_characters_are_joined_as_the_target_is(make: Any) -> None:
+    options = ('text.source.kind="character"', 'text.target.kind="character"')
+    translator = make(*options, 'model.attention="luong"', "decoding.replace_unknown=true")
+    assert translator.task.sections.decoding.allow_unknown
+    source = translator.task.read(["ab"])[0]
+    unknown = translator.task.target.tokens([translator.task.target.unk])[0]
+    written = {"text": "", "score": 0.0, "log_prob": 0.0, "tokens": ["A", unknown]}
+    written["_attend"] = lambda: torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
+    found = translator.finish("ab", source, written, translator.task.sections.decoding)
+    assert found.text == "A" + found.source_tokens[1]

@@ -177,3 +177,9 @@ def test_hugging_face_trouble_is_one_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(UserError, match=r"pip install 'unrolled\[datasets\]'"):
         next(corpus.read_dataset("x", None, "train", ["a"]))
+
+
+def test_half_a_character_is_told_with_its_place(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"a": "fine"}\n{"a": "cut \\ud83d"}\n')
+    with pytest.raises(UserError, match=r"a\.jsonl:2: 'a' holds half a character"):
+        list(corpus.read_jsonl(tmp_path / "a.jsonl", ["a"]))

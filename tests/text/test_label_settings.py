@@ -25,3 +25,10 @@ def test_a_vocabulary_becomes_a_tokenizer_of_a_kind() -> None:
     assert words.min_count == 2
     made = words.tokenizer("symbol")
     assert (made.kind, made.min_count, made.lowercase) == ("symbol", 2, False)
+
+
+def test_what_is_no_encoding_and_no_column():
+    with pytest.raises(ValidationError, match="no encoding 'latin1252' is known"):
+        label_settings.LabelledData.model_validate({"train": "a", "encoding": "latin1252"})
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        label_settings.TaggedData.model_validate({"train": "a", "tag": 0})

@@ -43,3 +43,18 @@ def test_held_out_examples_with_one_key_stay_together() -> None:
 def test_an_empty_part_says_what_it_lacks() -> None:
     with pytest.raises(UserError, match=r"no words for data\.train"):
         list(Words(Parted(train="")).read("train"))
+
+
+def test_what_is_held_out_is_read_from_where_the_training_data_are() -> None:
+    asked = []
+
+    class Hub(Words):
+        def read_origin(self, origin: str, part: Part) -> Iterator[str]:
+            asked.append(part)
+            return super().read_origin(origin, part)
+
+    list(Hub(Parted(train="a b c", dev_size=1)).read("dev"))
+    assert set(asked) == {"train"}
+    asked.clear()
+    list(Hub(Parted(train="a b c", dev="d")).read("dev"))
+    assert asked == ["dev"]

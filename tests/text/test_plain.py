@@ -85,3 +85,9 @@ def test_mistakes_name_the_place(corpus: Make, tmp_path: Path) -> None:
             texts(corpus(**data))
     with pytest.raises(UserError, match=r"no dev part.*data\.dev_size"):
         texts(corpus(train="short.txt"), "dev")
+
+
+def test_a_stream_without_line_ends_says_why_a_part_is_empty(corpus, tmp_path):
+    (tmp_path / "one.txt").write_text("a long line " * 50)
+    with pytest.raises(UserError, match=r"one\.txt: no texts .*: a stream is divided between its lines"):
+        texts(corpus(train="one.txt", form="stream", dev_size=0.1))

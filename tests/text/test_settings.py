@@ -74,3 +74,9 @@ def test_what_cannot_be():
 def test_defaults_need_nothing():
     assert ParallelText().source.kind == "word"
     assert ParallelData(train="cmudict").dev is None
+
+
+def test_an_absolute_path_needs_no_root(monkeypatch):
+    monkeypatch.delenv("NOWHERE", raising=False)
+    data = ParallelData.model_validate({"train": "/elsewhere/a.tsv", "root": "$NOWHERE"})
+    assert data.path(data.train).as_posix() == "/elsewhere/a.tsv"

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 import torch
@@ -220,13 +219,23 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(
     assert_same(run, whole)
 
 
-def test_a_recipe_without_dev_is_refused_before_training_or_trains_without(
-    fit: Fit, toy: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(toy.Toy, "has", lambda self, part: part != "dev")
-    with pytest.raises(UserError, match=r"no dev part .* training\.validate_every = 0"):
-        fit("a")
+def test_training_without_validation_keeps_the_last_weights(fit: Fit) -> None:
     assert (fit("b", "training.validate_every=0", "training.updates=3") / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear"])
+def test_a_schedule_that_has_reached_zero_is_not_gone_on_with(
+    fit: Fit, capsys: pytest.CaptureFixture[str], schedule: str
+) -> None:
+    how = (f"training.schedule={schedule}", "training.warmup=1")
+    run = fit("a", "training.updates=4", *how)
+    with pytest.raises(UserError, match=rf"its {schedule} .* 0 at update 4, .*start_from = '{run}'"):
+        fit("a", "training.updates=8", *how)
+    fit("a", "training.updates=4", *how)
+    assert "go on from there" not in capsys.readouterr().err
+    low = (*how, "training.minimum_learning_rate=0.0001")
+    fit("b", "training.updates=4", *low)
+    assert RunFolder(fit("b", "training.updates=8", *low)).read_scores()["update"] == 8
 
 
 def test_lost_state_is_an_error_never_a_fresh_start(fit: Fit) -> None:

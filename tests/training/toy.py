@@ -107,9 +107,13 @@ class ToyPredictor(tasks.Predictor):
 
 
 class Toy(tasks.Task):
-    name, shape, verb, score_names = "toy", "many to one", "predict", ("loss",)
+    name, shape, verb = "toy", "many to one", "predict"
     Sections = Sections
     predictor_type = ToyPredictor
+
+    @classmethod
+    def scores_of(cls, sections: Any) -> Sequence[str]:
+        return ("loss",)
 
     @classmethod
     def prepare(cls, sections: Any, folder: Path, progress: Progress = silent) -> Toy:
@@ -158,9 +162,6 @@ class Toy(tasks.Task):
         before = carried[0] if carried else torch.zeros((), dtype=dtype)
         outputs, after = model(batch.inputs.to(dtype), before)
         return Loss(((outputs - batch.targets.to(dtype)) ** 2).sum(), batch.count, (after,))
-
-    def has(self, part):
-        return True
 
     def evaluate(
         self, models: Sequence[nn.Module], split: str, *, quick: bool = False, **options: Any

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +13,9 @@ from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, SplitOption, check_verb, given, open_run, to_json
 from unrolled.cli.show import show_table
 from unrolled.errors import UserError
+
+if TYPE_CHECKING:
+    from unrolled.tasks import Predictor
 
 app = typer.Typer(add_completion=False)
 
@@ -41,9 +45,10 @@ def compare(
     chosen = settings(ctx)
     predictor = open_run(first, chosen)
     check_verb(second, predictor.task.verb)
+    other = open_run(second, chosen)
+    _check_same_texts(predictor, other, split, f"{first} and {second}")
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
-    other = open_run(second, chosen)
     other_scores = other.task.evaluate(other.models, split, **options)
     compared = {
         name: (
@@ -52,7 +57,10 @@ def compare(
             metrics.compare(scores[name], other_scores[name], **given(seed=chosen.seed)),
         )
         for name in scores
-        if name in other_scores and scores[name].tally is not None and other_scores[name].tally is not None
+        if name in other_scores
+        and scores[name].tally is not None
+        and other_scores[name].tally is not None
+        and scores[name].signature == other_scores[name].signature
     }
     if not compared:
         raise UserError(f"{first} and {second} have no score in common that can be compared by segments")
@@ -88,3 +96,23 @@ def compare(
     )
     for run, score in pairs:
         show_by_length(score, title=str(run))
+
+
+def _check_same_texts(one: Predictor, other: Predictor, split: str, runs: str) -> None:
+    """Refuse runs that are not judged by the same texts: segments are compared pair by pair.
+
+    Raises:
+        UserError: they are not; the first texts that differ are shown.
+    """
+    from unrolled.tasks.inside import Readable
+
+    if not (isinstance(one, Readable) and isinstance(other, Readable)):
+        return
+    for ours, theirs in zip_longest(one.held_out(split), other.held_out(split)):
+        # A stream has no references, and what its tokenizer made of it is not the text.
+        if ours != theirs and (ours is None or theirs is None or ours.references or theirs.references):
+            shown = " and ".join("none" if each is None else repr(each.text) for each in (ours, theirs))
+            raise UserError(
+                f"{runs} were given other {split} texts (the first to differ: {shown}): train both on the"
+                " same data, held out alike (data.split_by, data.split_seed)"
+            )

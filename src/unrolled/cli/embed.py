@@ -267,7 +267,8 @@ def plot(
         places, (first, second) = pca(matrix)
         x, y = (f"principal component {i} ({share:.0%})" for i, share in ((1, first), (2, second)))
     else:
-        places = t_sne(matrix, seed=settings(ctx).seed or 1)
+        seed = settings(ctx).seed
+        places = t_sne(matrix, seed=1 if seed is None else seed)
     if page:
         made = drawing.Page(f"{len(names):,} words of {vectors}", lead=f"By {method}; {x} {y}".rstrip("; "))
         made.section("The plane", drawing.scatter_markup(places, names, groups=groups))

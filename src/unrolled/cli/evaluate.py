@@ -46,10 +46,6 @@ def evaluate(
     predictor = open_run(run, settings(ctx), others=others)
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
-    if not others:
-        from unrolled.runs.folder import RunFolder
-
-        RunFolder(run).write_scores(split, scores)
     if json:
         plain = {name: score.as_dict() for name, score in scores.items()}
         examples = [vars(each) for each in predictor.examples()]
@@ -70,6 +66,10 @@ def evaluate(
     if confusion is not None:
         _draw_confusion(scores, confusion)
         typer.echo(f"wrote {confusion}", err=True)
+    if not others:  # last: where it cannot be written, the scores were shown
+        from unrolled.runs.folder import RunFolder
+
+        RunFolder(run).write_scores(split, scores)
 
 
 def _show_example(example: Example) -> None:

@@ -123,4 +123,4 @@ def _print(facts: dict[str, Any], indent: str = "") -> None:
             _print(value, indent + "  ")
         elif value not in (None, [], ""):
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-            print(f"{indent}{name:<18}{shown}")
+            print(f"{indent}{name:<17} {shown}")

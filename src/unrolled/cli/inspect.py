@@ -30,7 +30,11 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode="
 
 FileArgument = Annotated[
     str | None,
-    typer.Argument(metavar="FILE|-", help="Texts to read; - is standard input.", show_default=False),
+    typer.Argument(
+        metavar="FILE|-",
+        help="Texts to read (a captioner's: paths); - is standard input.",
+        show_default=False,
+    ),
 ]
 TextOption = Annotated[str | None, typer.Option(metavar="TEXT", help="One text, instead of a file.")]
 AnswersOption = Annotated[
@@ -225,7 +229,7 @@ def report(
 
     texts, replies = (
         _texts(predictor, file, text, answers, answer)
-        if file is not None or text is not None
+        if any(each is not None for each in (file, text, answers, answer))
         else (None, None)
     )
     _show(inspection.report(predictor, texts, replies, progress=_say, **given(judged=limit)), output, json)

@@ -146,7 +146,8 @@ def _explain(error: Exception) -> int:
             return 2
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "unrolled"
-        return _say(f"{error.format_message().rstrip('.')}; {where} --help shows what there is", 2)
+        message = error.format_message().rstrip(".").replace("Value error, ", "")
+        return _say(f"{message}; {where} --help shows what there is", 2)
     if isinstance(error, OSError) and error.strerror:
         return _say(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}", 1)
     name = type(error).__name__

@@ -47,7 +47,7 @@ def new(
     if output == "-":
         print(recipe, end="")
         return
-    path = Path(output) if output else Path(data[0].stem).with_suffix(".toml")
+    path = Path(output) if output else Path(data[0].absolute().name).with_suffix(".toml")
     if path.exists() and not force:
         raise UserError(f"{path}: exists already; give another name with -o, or --force to write over it")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, open_run
+from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, given, open_run
 
 app = typer.Typer(add_completion=False)
 
@@ -22,6 +22,7 @@ def predict(
 
     [bold]Example:[/bold]  unrolled predict runs/fr-en input.txt > output.txt
     """
-    predictor = open_run(run, settings(ctx), others=others)
-    for _ in answer(predictor, file, {}, as_json=json):
+    chosen = settings(ctx)
+    predictor = open_run(run, chosen, others=others)
+    for _ in answer(predictor, file, given(seed=chosen.seed), as_json=json):
         pass

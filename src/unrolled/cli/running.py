@@ -69,7 +69,7 @@ SamplesOption = Annotated[
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-SplitOption = Annotated[str, typer.Option(metavar="SPLIT", help="Which part of the run's data: test or dev.")]
+SplitOption = Annotated[Literal["test", "dev"], typer.Option(help="Which part of the run's data.")]
 
 
 def open_run(

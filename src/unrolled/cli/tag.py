@@ -46,7 +46,8 @@ def tag(
 ) -> None:
     """Tag each word of each sentence; what comes out is columns, a word and its tag a line.
 
-    Of columns every line comes back with the tag as one more column (of CoNLL-U: in the tag's own).
+    Of columns every word's line comes back with the tag as one more column (of CoNLL-U: in the tag's own),
+    and one blank line after each sentence.
 
     [bold]Examples:[/bold]  unrolled tag runs/names sentences.txt
     ·  unrolled tag runs/upos new.conllu > tagged.conllu

@@ -53,7 +53,7 @@ def train(
     """Train a model. The same command again resumes where it stopped, exactly.
 
     [bold]Examples:[/bold]  unrolled train pronounce
-    ·  unrolled train my.toml --run runs/small --set model.hidden=128
+    ·  unrolled train my.toml --run runs/small --set model.hidden_size=128
     """
     import unrolled
 

@@ -125,21 +125,23 @@ def stream(
     *,
     samples: int = 1,
     sampling: Sampling | None = None,
-    seed: int = 0,
+    seed: int | Sequence[int] = 0,
     min_length: int = 0,
-    max_length: int,
+    max_length: int | Sequence[int],
     bos: int | Int[Tensor, " batch"],
     eos: int | None = None,
     banned: Sequence[int] = (),
 ) -> Iterator[Drawn]:
     """Draw token after token and give each step at once, so that a text is read while it is written.
 
-    Row ``i · samples + j`` is sample ``j`` of sentence ``i``. A row ends after its eos; all end after
-    ``max_length`` tokens. The log-probabilities are the model's own, whatever was drawn from.
+    Row ``i · samples + j`` is sample ``j`` of sentence ``i``. A row ends after its eos, or ``max_length``
+    tokens (one number, or one a sentence). The log-probabilities are the model's own, whatever was drawn
+    from.
 
     Args:
         sampling: what to draw from; by default the model's distribution.
-        seed: same seed, same text. A row's draws do not depend on when others end.
+        seed: same seed, same text, whatever other sentences there are; one a sentence, or the first one's,
+            from which the others' count on.
         min_length: eos is not drawn before so many tokens, itself counted.
         bos: what each sentence continues: one id, or one a sentence (the last token of a prompt).
         eos: left out, nothing ends before ``max_length``.
@@ -152,9 +154,10 @@ def stream(
     sampling = sampling or Sampling()
     if samples < 1:
         raise UserError(f"samples {samples} is not possible: 1 or more")
-    if max_length < 1 or min_length < 0 or min_length > max_length:
+    least = max_length if isinstance(max_length, int) else min(max_length)
+    if least < 1 or min_length < 0 or min_length > least:
         raise UserError(
-            f"min_length {min_length} and max_length {max_length} are not possible: 0 ≤ min ≤ max, 1 ≤ max"
+            f"min_length {min_length} and max_length {least} are not possible: 0 ≤ min ≤ max, 1 ≤ max"
         )
     if eos is not None and eos in banned:
         raise UserError("eos is banned: leave it out to go on to max_length")
@@ -167,16 +170,21 @@ def stream(
     if samples > 1:
         state = decoder.select(state, rows)
     forbidden = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=device)
-    generator = torch.Generator().manual_seed(seed)
+    seeds = range(seed, seed + sentences) if isinstance(seed, int) else seed
+    generators = [torch.Generator().manual_seed(each) for each in seeds]
+    limits = [max_length] * sentences if isinstance(max_length, int) else max_length
+    longest = [limit for limit in limits for _ in range(samples)]
     draw = getattr(decoder, "draw", partial(draw_steps, decoder))
     most = TOGETHER if hasattr(decoder, "draw") else 1
     count = len(tokens)
     alive = list(range(count))
     made, together = 0, 1
-    while made < max_length:
-        together = min(together, most, max_length - made)
+    while alive:
+        together = min(together, most, max(longest[row] for row in alive) - made)
         # Numbers for the rows that have ended, too: theirs must not pass to the others.
-        uniform = torch.rand(together, count, generator=generator, dtype=torch.float64)[:, alive].to(device)
+        uniform = torch.cat(
+            [torch.rand(together, samples, generator=each, dtype=torch.float64) for each in generators], dim=1
+        )[:, alive].to(device)
         drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made)
         state, log_probs, ids = draw(state, tokens, uniform, drawing)
         going = [True] * len(alive)
@@ -188,7 +196,7 @@ def stream(
             for place, row in enumerate(alive):
                 if going[place]:
                     drawn.tokens[row], drawn.log_probs[row] = row_ids[place], row_log_probs[place]
-                    going[place] = row_ids[place] != eos
+                    going[place] = row_ids[place] != eos and made < longest[row]
             yield drawn
             if not any(going):
                 return

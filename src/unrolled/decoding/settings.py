@@ -92,7 +92,17 @@ class DecodingSettings(_Draws):
     samples: int = Field(
         default=0, ge=0, description="outputs to draw at random for each input, best first; 0: search"
     )
-    seed: int = Field(default=1, ge=0, description="of what is drawn: the same seed, the same samples")
+    seed: int = Field(
+        default=1, ge=0, description="of what is drawn: the same seed, the same samples of the same line"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _unknown(cls, values: Any) -> Any:
+        """To be replaced, unknown words must be allowed."""
+        if isinstance(values, dict) and values.get("replace_unknown") is True:
+            return {"allow_unknown": True, **values}
+        return values
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -106,11 +116,26 @@ class DecodingSettings(_Draws):
 
     def updated(self, **options: Any) -> Self:
         """As for every section; and where an option says what it would not do alone, the rest too:
-        ``replace_unknown`` allows unknown words, ``temperature`` and the like draw, instead of a search."""
+        ``replace_unknown`` allows unknown words, ``temperature`` and the like draw, instead of a search;
+        ``beam`` and ``nbest`` search, instead of drawing.
+
+        Raises:
+            UserError: an option that is not known, out of range, or at odds with another.
+        """
         if options.get("replace_unknown"):
             options = {"allow_unknown": True, **options}
-        if not self.samples and any(name in options for name in _DRAWN):
+        drawn = (
+            "samples" if options.get("samples") else next((name for name in _DRAWN if name in options), None)
+        )
+        searched = "beam" if "beam" in options else "nbest" if options.get("nbest", 1) > 1 else None
+        if drawn and searched and options.get("samples") != 0:
+            raise UserError(
+                f"{searched} is of a search, and with {drawn} outputs are drawn without one: give one of them"
+            )
+        if drawn and not self.samples:
             options = {"samples": 1, **options}
+        elif searched:
+            options = {"samples": 0, **options}
         if options.get("samples"):
             options = {"nbest": 1, **options}
         return super().updated(**options)
@@ -145,6 +170,7 @@ def search(
     settings: DecodingSettings,
     *,
     source_lengths: Sequence[int],
+    seeds: Sequence[int] | None = None,
     bos: int,
     eos: int,
     banned: Sequence[int] = (),
@@ -152,8 +178,8 @@ def search(
 ) -> list[list[Hypothesis]]:
     """:func:`unrolled.decoding.beam_search` as settings say, or :func:`unrolled.decoding.sample`.
 
-    ``source_lengths`` in tokens bound the output's. What is drawn ends where the longest of them may at the
-    latest, with or without eos.
+    ``source_lengths`` in tokens bound the output's. What is drawn may reach its bound without eos; it follows
+    from ``seeds``, one a sentence, or else from ``settings.seed``.
 
     Raises:
         UserError: a banned eos.
@@ -165,9 +191,9 @@ def search(
             source,
             samples=settings.samples,
             sampling=settings.sampling,
-            seed=settings.seed,
+            seed=settings.seed if seeds is None else seeds,
             min_length=settings.min_length,
-            max_length=max(settings.longest(source_lengths)),
+            max_length=settings.longest(source_lengths),
             bos=bos,
             eos=eos,
             banned=banned,

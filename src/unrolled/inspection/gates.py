@@ -33,6 +33,10 @@ BEST = 5
 """Units told of for each feature."""
 STEPS, UNITS = 120, 24
 """What a heat map shows at most: more cannot be read."""
+MOST = 20_000
+"""Tokens whose every gate is kept: with 512 units of an LSTM, 300 MB a layer."""
+COLOURED = 2000
+"""Tokens that are drawn in a unit's colours, at most."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +81,8 @@ class Trace:
         """Arguments of :func:`unrolled.drawing.draw_tokens`, in the colours of a unit."""
         low, high = self.ends
         return {
-            "tokens": self.tokens,
-            "values": self.values[:, unit],
+            "tokens": self.tokens[:COLOURED],
+            "values": self.values[:COLOURED, unit],
             "low": low,
             "high": high,
             "kind": self.colours,
@@ -271,12 +275,19 @@ def gates(
             that is left out is the first that fits.
 
     Raises:
-        UserError: no text; a cell, gate or unit that is not there, with those that are.
+        UserError: no text, or more than can be kept; a cell, gate or unit that is not there, with those that
+            are.
     """
     found = readable(predictor, "gates")
     if not texts:
         raise UserError("gates: no text to look at")
     reading = found.read(texts, answers)
+    count = max(sum(map(len, part)) for part in reading.tokens.values())
+    if count > MOST:
+        raise UserError(
+            f"gates: {count:,} tokens are more than the {MOST:,} whose gates can all be kept: give a part"
+            " of the text"
+        )
     with torch.inference_mode(), watching(gates=True) as passages:
         reading.run()
     traces = list(_traces(found.models[0], reading, passages))

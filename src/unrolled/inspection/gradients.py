@@ -27,7 +27,7 @@ from unrolled.inspection.view import Picture, Section, View, strings
 from unrolled.nn import Passage, watching
 from unrolled.runs.folder import RunFolder
 from unrolled.tasks import Predictor
-from unrolled.tasks.inside import Readable, Reading
+from unrolled.tasks.inside import Readable, Reading, Searching
 
 STEPS = 8
 """Steps of each text whose loss is looked at, spread over its second half; each is a backward pass."""
@@ -213,7 +213,7 @@ def gradients(
 
     Args:
         predictors: by the name their curves get.
-        answers: the first model's own unless given.
+        answers: of models that write, the first one's own unless given.
         steps: how many steps t of each text, spread over the second half of what it predicts.
         at: the one step t to look at instead, from 0; connectivity is of this output, else of the last.
 
@@ -227,6 +227,8 @@ def gradients(
     connectivity: Connectivity | None = None
     for name, predictor in predictors.items():
         found = readable(predictor, "gradients")
+        if answers is None and isinstance(found, Searching):
+            answers = [each.text for each in found.answers(texts)]
         reading, log_probs, passages = _run(found, texts, answers)
         chosen = _chosen(reading, steps, at)
         own = [

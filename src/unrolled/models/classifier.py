@@ -97,7 +97,7 @@ class Classifier(Speller):
 
     def probabilities(self, logits: Float[Tensor, "batch labels"]) -> Float[Tensor, "batch labels"]:
         """P of every label, calibrated if :meth:`calibrate` was called."""
-        scaled = logits / self.temperature
+        scaled = logits / self.temperature.to(logits.device)
         return torch.sigmoid(scaled) if self.several else torch.softmax(scaled, dim=-1)
 
     @torch.no_grad()

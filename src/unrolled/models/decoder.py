@@ -88,7 +88,7 @@ class Decoder(nn.Module):
     - Bahdanau: tanh(W[s⟨t⟩, context⟨t⟩, y⟨t−1⟩] + b), over :class:`~unrolled.nn.attentive.Bahdanau`;
     - Luong: s̃⟨t⟩, over :class:`~unrolled.nn.attentive.Luong`; without input feeding over the cell itself and
       for all steps at once;
-    - none: s⟨t⟩, or tanh(W s⟨t⟩ + b) where a readout's size is given.
+    - none: s⟨t⟩, or tanh(W s⟨t⟩ + b) where a readout of another size is asked for.
 
     Args:
         vocabulary: words it can write.

@@ -100,8 +100,9 @@ class AdaptiveSoftmax(nn.Module):
         gradient_floor: float = 0.0,
     ) -> Float[Tensor, ""]:
         """The sum over the counted targets of −log P(target), in nats."""
+        counted = targets != ignore_index
+        features, targets = features[counted], targets[counted]
         head_targets, members = self._places(targets)
-        head_targets[targets == ignore_index] = -100
         total = self.head.loss(features, head_targets, gradient_floor=gradient_floor)
         for (rows, inner), down, tail in zip(members, self.down, self.tails, strict=True):
             if len(rows):

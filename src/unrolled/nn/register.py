@@ -25,7 +25,10 @@ def register_cell(name: str) -> Callable[[C], C]:
 
     Raises:
         ValueError: another cell has this name, or what is decorated is no :class:`Cell`.
+        TypeError: no name was given.
     """
+    if not isinstance(name, str):
+        raise TypeError('register_cell wants a name: write @register_cell("mine") above the class')
 
     def register(cell: C) -> C:
         if not (isinstance(cell, type) and issubclass(cell, Cell)):
@@ -57,7 +60,10 @@ def find_cell(name: str) -> type[Cell]:
         if not (isinstance(cell, type) and issubclass(cell, Cell)):
             raise UserError(f"cell {name!r}: {entry.value} is not a subclass of unrolled.nn.Cell")
         return cell
-    raise UserError(f"unknown cell {name!r}: {nearest(name, cell_names())}")
+    raise UserError(
+        f"unknown cell {name!r}: {nearest(name, cell_names())}; one of your own is registered in Python, or"
+        " offered by an installed package under the entry point group unrolled.cells"
+    )
 
 
 def cell(kind: str | type[Cell], input_size: int, hidden_size: int, **options: Any) -> Cell:

@@ -167,6 +167,10 @@ def _array(data: bytes, path: str | Path) -> NDArray[Any]:
             (array,) = tensors.values()
         else:
             array = np.load(io.BytesIO(data), allow_pickle=False)
+    except KeyError as error:
+        raise BadPicture(
+            f"{path}: holds numbers that NumPy does not have ({error}): save float16 or float32"
+        ) from None
     except (SafetensorError, ValueError, OSError, EOFError) as error:
         raise BadPicture(f"{path}: no .npy or .safetensors file, or damaged ({error})") from None
     if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.floating):

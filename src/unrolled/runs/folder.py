@@ -123,13 +123,16 @@ class RunFolder:
         return scores if isinstance(scores, dict) else {}
 
     def write_scores(self, split: str, scores: Mapping[str, Score], **about: Any) -> None:
-        """Record the scores of one split beside those of others.
+        """Record the scores of one split beside those of others, of the same update.
 
         Raises:
             RunError: the disk is full or cannot be written.
         """
         plain = {name: score.as_dict() for name, score in scores.items()}
-        content = {**self.read_scores(), **about, split: plain}
+        known = self.read_scores()
+        if "update" in about and known.get("update") != about["update"]:
+            known = {}  # of other weights
+        content = {**known, **about, split: plain}
         text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
         write_whole(self.scores, (text + "\n").encode())
 

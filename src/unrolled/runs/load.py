@@ -39,7 +39,9 @@ def load(
         own = open_recipe(folder)
         same_task(recipe, first, own, folder)
         same_tokenizers(first, folder)
-        models.append(trained(tasks.find(own.task).open(own.sections, folder.path), own, folder, place))
+        voting = tasks.find(own.task).open(own.sections, folder.path)
+        same_reading(task, first, voting, folder)
+        models.append(trained(voting, own, folder, place))
     return task.predictor(models)
 
 
@@ -83,6 +85,17 @@ def same_task(recipe: Recipe, folder: RunFolder, other: Recipe, other_folder: Ru
         raise UserError(
             f"{folder} is a run of {recipe.task!r}, {other_folder} of {other.task!r}: give runs of one task"
         )
+
+
+def same_reading(task: tasks.Task, folder: RunFolder, other: tasks.Task, other_folder: RunFolder) -> None:
+    """Refuse two runs of one task that do not read, or answer, alike.
+
+    Raises:
+        UserError: they do not; the recipe's key is named.
+    """
+    key = task.unlike(other)
+    if key is not None:
+        raise UserError(f"{folder} and {other_folder} differ in {key}: they cannot answer together")
 
 
 def same_tokenizers(folder: RunFolder, other: RunFolder) -> None:

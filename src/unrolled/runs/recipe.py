@@ -75,7 +75,7 @@ class Recipe:
         """
         path = find(recipe)
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_text(encoding="utf-8-sig")
             values = tomllib.loads(text)
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: not UTF-8 (byte {error.start})") from None

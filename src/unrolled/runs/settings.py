@@ -130,6 +130,24 @@ class TrainingSettings(BaseModel):
             raise ValueError("how long? give updates or epochs")
         return self
 
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.minimum_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"minimum_learning_rate {self.minimum_learning_rate:g} is above learning_rate"
+                f" {self.learning_rate:g}: lower it"
+            )
+        if self.validation is None:
+            for key, value, known in (
+                ("patience", self.patience, None),
+                ("selection", self.selection, None),
+                ("schedule", self.schedule == "plateau" and self.schedule, False),
+                ("averaging", self.averaging in ("checkpoints", "sgd-average") and self.averaging, False),
+            ):
+                if value is not known:
+                    raise ValueError(f"{key} = {value!r} follows validations: validate_every may not be 0")
+        return self
+
     @property
     def validation(self) -> Interval | None:
         """:attr:`validate_every`, read; ``None``: never."""

@@ -127,6 +127,9 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
     def open(cls, sections: CaptionSections, folder: Path) -> CaptionPictures:
         return cls(sections, folder, *map(text.Tokenizer.load, cls.tokenizer_files(folder)))
 
+    def unlike(self, other: CaptionPictures) -> str | None:
+        return None if self.sections.pictures == other.sections.pictures else "pictures"
+
     # Data.
 
     @classmethod

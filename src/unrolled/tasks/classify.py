@@ -71,8 +71,14 @@ class Classify(base.Task):
     ) -> None:
         super().__init__(sections, folder)
         self.tokenizer, self.characters, self.labels = tokenizer, characters, labels
+
+    @classmethod
+    def scores_of(cls, sections: ClassifySections) -> Sequence[str]:
         calibration = () if sections.data.several else ("calibration_error",)
-        self.score_names = ("accuracy", "macro_f1", *calibration)
+        return ("accuracy", "macro_f1", *calibration)
+
+    def unlike(self, other: Classify) -> str | None:
+        return None if self.sections.data.several == other.sections.data.several else "data.several"
 
     @classmethod
     def prepare(
@@ -99,18 +105,13 @@ class Classify(base.Task):
         words, characters, names = _files(folder)
         if not (words.exists() and names.exists() and (characters.exists() or not spelled_out)):
             progress("learning the vocabulary", 0.0)
-            labels: set[str] = set()
-
-            def lines() -> Iterator[str]:
-                for example in corpus.read("train"):
-                    labels.update(example.labels)
-                    yield example.text
-
-            text.Tokenizer.train(lines(), sections.text).save(words)
+            lines = (example.text for example in corpus.read("train"))
+            text.Tokenizer.train(lines, sections.text).save(words)
             if spelled_out:
                 letters = (word for each in corpus.read("train") for word in each.text.split())
                 made = text.Tokenizer.train(letters, sections.text.characters.tokenizer("character"))
                 made.save(characters)
+            labels = {label for example in corpus.read("train") for label in example.labels}
             _vocabulary(labels, sections.data).save(names)
         task = cls.open(sections, folder)
         counts = task._encode(corpus, lambda count: progress(f"turning texts into ids: {count:,}", 0.0))

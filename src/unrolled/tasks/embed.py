@@ -70,10 +70,9 @@ class WordPredictor(base.Predictor):
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Neighbours]:
         topn = options.pop("topn", 10)
-        if options:
-            raise UserError(f"unknown option {next(iter(options))!r}: known: topn")
-        for line in lines:
-            yield Neighbours(line.strip(), self.vectors.most_similar(line.strip(), topn=topn))
+        base.no_options(self.task.name, options)
+        for word in map(str.strip, lines):
+            yield Neighbours(word, self.vectors.most_similar(word, topn=topn) if word else [])
 
 
 @register
@@ -84,7 +83,6 @@ class Embed(base.SelfLearning):
     shape = "one to one"
     verb = "embed similar"
     Sections = EmbedSections
-    score_names = ("pairs", "analogies")
     predictor_type = WordPredictor
 
     sections: EmbedSections
@@ -92,6 +90,10 @@ class Embed(base.SelfLearning):
     def __init__(self, sections: EmbedSections, folder: Path, words: Sequence[str]) -> None:
         super().__init__(sections, folder)
         self.words = words
+
+    @classmethod
+    def scores_of(cls, sections: EmbedSections) -> Sequence[str]:
+        return ("pairs", "analogies")
 
     @classmethod
     def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:

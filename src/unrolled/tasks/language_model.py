@@ -60,7 +60,6 @@ class LanguageModel(base.Task):
     shape = "one to many"
     verb = "generate"
     Sections = LanguageModelSections
-    score_names = ("perplexity", "nats_per_token", "bits_per_character")
     predictor_type = LanguagePredictor
 
     sections: LanguageModelSections
@@ -68,6 +67,13 @@ class LanguageModel(base.Task):
     def __init__(self, sections: LanguageModelSections, folder: Path, tokenizer: text.Tokenizer) -> None:
         super().__init__(sections, folder)
         self.tokenizer = tokenizer
+
+    @classmethod
+    def scores_of(cls, sections: LanguageModelSections) -> Sequence[str]:
+        return ("perplexity", "nats_per_token", "bits_per_character")
+
+    def unlike(self, other: LanguageModel) -> str | None:
+        return None if self.sections.data.form == other.sections.data.form else "data.form"
 
     @classmethod
     def prepare(

@@ -173,7 +173,13 @@ class Tag(base.Task):
         super().__init__(sections, folder)
         self.words, self.characters, self.tags = words, characters, tags
         self.scheme = _scheme(sections)
-        self.score_names = (*(() if self.scheme is None else ("span_f1",)), "token_accuracy")
+
+    @classmethod
+    def scores_of(cls, sections: TagSections) -> Sequence[str]:
+        return (*(() if _scheme(sections) is None else ("span_f1",)), "token_accuracy")
+
+    def unlike(self, other: Tag) -> str | None:
+        return None if self.scheme == other.scheme else "data.scheme"
 
     @classmethod
     def prepare(cls, sections: TagSections, folder: Path, progress: base.Progress = base.silent) -> Tag:

@@ -134,9 +134,6 @@ class Task(ABC):
     verb: ClassVar[str]
     """The command that uses a trained run: ``unrolled <verb> RUN``."""
     Sections: ClassVar[type[Sections]]
-    score_names: Sequence[str]
-    """Names of the scores that :meth:`evaluate` gives; the first chooses the best weights unless the recipe
-    names another."""
     predictor_type: ClassVar[type[Predictor]]
     reusable: ClassVar[tuple[str, ...]] = ()
     """What of the run's cache is right whatever the recipe says: kept when a preparation begins anew."""
@@ -149,6 +146,21 @@ class Task(ABC):
     def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:
         """Settings of ``[training]`` that suit the task where the recipe is silent, given its ``[model]``."""
         return {}
+
+    @classmethod
+    @abstractmethod
+    def scores_of(cls, sections: Any) -> Sequence[str]:
+        """Names of the scores that :meth:`evaluate` gives; the first chooses the best weights unless the
+        recipe names another."""
+
+    @property
+    def score_names(self) -> Sequence[str]:
+        """Those of this recipe (:meth:`scores_of`)."""
+        return self.scores_of(self.sections)
+
+    def unlike(self, other: Self) -> str | None:
+        """Which key of its recipe makes a run of equal tokenizers read or answer otherwise, if one does."""
+        return None
 
     # Data: prepared once a run, opened ever after.
 
@@ -171,11 +183,6 @@ class Task(ABC):
         Raises:
             UserError: a missing or damaged tokenizer file.
         """
-
-    def has(self, part: str) -> bool:
-        """Whether the recipe's data have a part, as the preparation left it."""
-        cache = self.folder / "cache"
-        return (cache / f"{part}.jsonl").exists() or (cache / part).is_dir()
 
     @abstractmethod
     def build(self) -> nn.Module:
@@ -244,13 +251,16 @@ class SelfLearning(Task):
 
 
 def no_options(name: str, options: Mapping[str, Any]) -> None:
-    """Refuse options, where a task has none.
+    """Refuse options, where a task has none; any ``seed`` does for one that draws nothing.
 
     Raises:
         UserError: there are some; the first is named.
     """
     for option in options:
-        raise UserError(f"{name} has no option {option!r}")
+        if option == "by_length":
+            raise UserError(f"{name} has no scores by source length: leave --by-length and --plot out")
+        if option != "seed":
+            raise UserError(f"{name} has no option {option!r}")
 
 
 def add_by_length(scores: Mapping[str, Score], lengths: Sequence[int]) -> None:

@@ -65,7 +65,7 @@ class Translator(writer.Writer[text.Ids, Translation]):
     def examples(self) -> list[base.Example]:
         found = []
         for source, *targets in self.task.sections.data.examples:
-            best = self.translate([source], beam=EXAMPLE_BEST, nbest=EXAMPLE_BEST)[0]
+            best = self.translate([source], beam=EXAMPLE_BEST, nbest=EXAMPLE_BEST, samples=0)[0]
             given = self.score([source] * len(targets), targets)
             found.append(
                 base.Example(
@@ -102,7 +102,7 @@ class Translator(writer.Writer[text.Ids, Translation]):
             found.source_tokens[looked_at[place]] if token == unknown else token
             for place, token in enumerate(found.tokens)
         ]
-        return replace(found, text=" ".join(tokens), tokens=tokens)
+        return replace(found, text=self.task.target.separator.join(tokens), tokens=tokens)
 
 
 @register

@@ -5,6 +5,7 @@ A subclass says what an answer is beside what the search found.
 
 from __future__ import annotations
 
+import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field, replace
@@ -119,7 +120,9 @@ class Writer(inside.Searching, Generic[S, W]):
         """What is written for each source; ``lines`` say what it was read from."""
         answers = [self.nothing(line) for line in lines]
         for group in rows.alike(sources):
-            found = self._search([sources[row] for row in group], settings)
+            # By the line alone: what is drawn for it must not depend on those it happens to stand beside.
+            seeds = [zlib.crc32(f"{settings.seed} {lines[row]}".encode()) for row in group]
+            found = self._search([sources[row] for row in group], settings, seeds=seeds)
             for row, hypotheses in zip(group, found, strict=True):
                 nbest = [self._written(lines[row], sources[row], each, settings) for each in hypotheses]
                 answers[row] = replace(nbest[0], nbest=cast(Any, nbest if settings.several else []))
@@ -142,7 +145,8 @@ class Writer(inside.Searching, Generic[S, W]):
         """:meth:`score` of sources that were read."""
         target = self.task.target.encode_many(targets)
         scored: dict[int, ScoredPair] = {}
-        for group in rows.alike(sources, target):
+        # Nothing to read is scored, too: its eos is there.
+        for group in rows.alike([range(len(each) + 1) for each in sources], target):
             log_probs, _ = self._forced([sources[row] for row in group], [target[row] for row in group])
             for column, row in enumerate(group):
                 ids = [*target[row].tolist(), self.task.target.eos]
@@ -162,6 +166,7 @@ class Writer(inside.Searching, Generic[S, W]):
         sources: Sequence[S],
         settings: decoding.DecodingSettings,
         trace: decoding.BeamTrace | None = None,
+        seeds: Sequence[int] | None = None,
     ) -> list[list[decoding.Hypothesis]]:
         target = self.task.target
         banned = [target.pad, target.bos, *([] if settings.allow_unknown else [target.unk])]
@@ -171,6 +176,7 @@ class Writer(inside.Searching, Generic[S, W]):
             (source.to(self.device), lengths.to(self.device)),
             settings,
             source_lengths=[len(each) for each in sources],
+            seeds=seeds,
             bos=target.bos,
             eos=target.eos,
             banned=banned,

@@ -55,9 +55,9 @@ class WritingTask(base.Task, Generic[S]):
     """The keys of ``[model]`` that name files of word vectors."""
     target: text.Tokenizer
 
-    def __init__(self, sections: Any, folder: Path) -> None:
-        super().__init__(sections, folder)
-        self.score_names = [*sections.metrics.report, "perplexity"]
+    @classmethod
+    def scores_of(cls, sections: Any) -> Sequence[str]:
+        return [*sections.metrics.report, "perplexity"]
 
     # What a subclass says.
 

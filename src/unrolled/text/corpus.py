@@ -168,6 +168,13 @@ def pick(row: Any, key: str, place: str) -> str:
         return json.dumps(value)
     if not isinstance(value, str):
         raise UserError(f"{place}: {key!r} holds no text but {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        half = value[error.start]
+        raise UserError(
+            f"{place}: {key!r} holds half a character ({half!r}): mend or delete the line"
+        ) from None
     return value
 
 

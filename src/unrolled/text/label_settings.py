@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from unrolled.text.settings import BatchSettings, Parted, Settings, TokenizerSettings, VocabularySettings
+from unrolled.text.settings import (
+    BatchSettings,
+    Encoding,
+    Parted,
+    Settings,
+    TokenizerSettings,
+    VocabularySettings,
+)
 
 
 class LabelledData(Parted):
@@ -28,7 +35,7 @@ class LabelledData(Parted):
         description="which columns of a TSV hold text and label, counted from 1 (1, 2 unless said otherwise),"
         " or which keys of a JSONL (text, label)",
     )
-    encoding: str = Field(default="utf-8", description="of the files: utf-8, latin-1, cp1252, ...")
+    encoding: Encoding = Field(default="utf-8", description="of the files: utf-8, latin-1, cp1252, ...")
     several: bool = Field(default=False, description="a text may have several labels, or none")
     separator: str = Field(
         default=",", min_length=1, description="several: what stands between the labels of a text"
@@ -84,7 +91,7 @@ class TaggedData(Parted):
     dev: str | None = Field(default=None, description="the same, to choose the best weights; or dev_size")
     test: str | None = Field(default=None, description="the same, to report; or give test_size")
     word: int = Field(default=1, ge=1, description="columns: which holds the word, counted from 1")
-    tag: int | str | None = Field(
+    tag: Annotated[int, Field(ge=1)] | str | None = Field(
         default=None,
         description="columns: which holds the tag, counted from 1 (the last unless given); CoNLL-U: its name"
         " (upos unless given)",
@@ -93,7 +100,7 @@ class TaggedData(Parted):
         default="none",
         description="how the tags spell spans; BIO is IOB2; none: a tag a word, as of parts of speech",
     )
-    encoding: str = Field(default="utf-8", description="of the files: utf-8, latin-1, cp1252, ...")
+    encoding: Encoding = Field(default="utf-8", description="of the files: utf-8, latin-1, cp1252, ...")
     max_length: int = Field(
         default=200,
         ge=1,

@@ -31,6 +31,9 @@ class PartedCorpus(ABC, Generic[R, D]):
     def __init__(self, data: D) -> None:
         self.data = data
 
+    hint = ""
+    """What to say where a part turns out to be empty."""
+
     @abstractmethod
     def read_origin(self, origin: Any, part: Part) -> Iterator[R]:
         """Every example of what a recipe says under ``data.<part>``."""
@@ -57,13 +60,13 @@ class PartedCorpus(ABC, Generic[R, D]):
         held_out = part == "train" or getattr(self.data, part) is None
         part_of = self.divide() if held_out and self.sizes else None
         count = 0
-        for example in self.read_origin(origin, part):
+        for example in self.read_origin(origin, "train" if held_out else part):
             if part_of is None or part_of(example) == part:
                 count += 1
                 yield example
         if not count:
             named = origin if isinstance(origin, str) else " and ".join(origin)
-            raise UserError(f"{named}: no {self.noun} for data.{part}")
+            raise UserError(f"{named}: no {self.noun} for data.{part}{self.hint}")
 
     def _origin(self, part: Part) -> Any:
         own = getattr(self.data, part)

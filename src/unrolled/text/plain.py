@@ -30,6 +30,12 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
         found = self._read(origin, part)
         return found if self.data.form == "documents" else _lines(found)
 
+    @property
+    def hint(self) -> str:  # type: ignore[override]
+        if self.data.form != "stream" or not self.sizes:
+            return ""
+        return ": a stream is divided between its lines: break long ones, or give dev and test files"
+
     def divide(self) -> Callable[[Record], str]:
         return super().divide() if self.data.form != "stream" else _Ends(self._borders)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from unrolled.errors import UserError
 
@@ -69,6 +70,18 @@ class ParallelText(Settings):
     )
 
 
+def _known_encoding(name: str) -> str:
+    try:
+        codecs.lookup(name)
+    except LookupError:
+        raise ValueError(f"no encoding {name!r} is known: utf-8, latin-1, cp1252, ...") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_known_encoding)]
+"""The name of a way to write text as bytes."""
+
+
 class Located(Settings):
     """Data with a place. A relative ``root`` is taken from the recipe's folder.
 
@@ -96,7 +109,8 @@ class Located(Settings):
         Raises:
             UserError: it names an environment variable that is not set.
         """
-        return Path(expand(self.root)) / expand(name)
+        own = Path(expand(name))
+        return own if own.is_absolute() else Path(expand(self.root)) / own
 
 
 def expand(path: str) -> str:
@@ -118,7 +132,8 @@ def expand(path: str) -> str:
         name = error.args[0]
         raise UserError(
             f"{path}: ${name} is not set; set it to the folder that holds the data"
-            f" (export {name}=/path/to/data), or give another data.root in the recipe"
+            f" (export {name}=/path/to/data; the head of the recipe says what to fetch), or give another"
+            " data.root in the recipe"
         ) from None
     except ValueError:
         raise UserError(f"{path}: a $ must begin the name of an environment variable ($$ is a $)") from None

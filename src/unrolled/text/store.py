@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from numpy.lib import format as npy
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from unrolled.errors import RunError, UserError
+from unrolled.files import sync_folder
 
 _NAMES = ("ids.npy", "offsets.npy")
 
@@ -45,16 +47,17 @@ class IdStore:
             UserError: it is missing or damaged.
         """
         files = [Path(path) / name for name in _NAMES]
+        again = f"delete {Path(path).parent} to prepare the data again"
         for file in files:
             if not file.is_file():
-                raise UserError(f"{file}: missing; delete {path} to prepare the data again")
+                raise UserError(f"{file}: missing; {again}")
         try:
             ids, offsets = (_map(file) for file in files)
             whole = ids.ndim == 1 and offsets.ndim == 1 and int(offsets[-1]) == len(ids)
         except (OSError, EOFError, ValueError, IndexError) as error:
-            raise UserError(f"{path}: damaged ({error}); delete it to prepare the data again") from None
+            raise UserError(f"{path}: damaged ({error}); {again}") from None
         if not whole:
-            raise UserError(f"{path}: damaged (ids and offsets differ); delete it to prepare the data again")
+            raise UserError(f"{path}: damaged (ids and offsets differ); {again}")
         return cls(ids, offsets)
 
     def __len__(self) -> int:
@@ -126,6 +129,7 @@ class StoreWriter:
             if error is None:
                 shutil.rmtree(self._path, ignore_errors=True)
                 self._temporary.rename(self._path)
+                sync_folder(self._path.parent)
         if error is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -162,6 +166,7 @@ class _Column:
         with self._file:
             self._file.seek(0)
             self._header()  # NumPy leaves room in it for any length
+            os.fsync(self._file.fileno())
 
 
 def smallest_type(size: int | None) -> np.dtype[np.unsignedinteger]:

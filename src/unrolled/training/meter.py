@@ -25,6 +25,11 @@ class Meter:
         self._timed = [0, 0]
         self._seconds = 0.0
 
+    @property
+    def updates(self) -> int:
+        """How many were looked at since the last line of the log."""
+        return int(self._sums["updates"])
+
     def start(self) -> None:
         """Start the clock."""
         self._clock = time.monotonic()

@@ -44,6 +44,11 @@ class Schedule:
             case "inverse-sqrt":  # Vaswani et al. 2017, section 5.3
                 return highest * math.sqrt(max(1, warmup) / update)
 
+    @property
+    def ends(self) -> bool:
+        """Whether an update after the horizon would change nothing."""
+        return self.settings.schedule in ("cosine", "linear") and not self.settings.minimum_learning_rate
+
     def validated(self, improved: bool) -> None:
         """Be told whether the last validation was the best so far."""
         self.stalled = 0 if improved else self.stalled + 1

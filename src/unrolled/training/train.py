@@ -16,6 +16,7 @@ from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.load import open_recipe, same_tokenizers
 from unrolled.runs.weights import mapped_tensors, restore
+from unrolled.training.checks import check_training
 from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
 from unrolled.training.interruption import deferred
 from unrolled.training.log import Log
@@ -62,6 +63,7 @@ def train(
         recipe = recipe.with_seed(seed)
     own = issubclass(tasks.find(recipe.task), tasks.SelfLearning)
     place = torch.device("cpu") if own else find_device(device)  # native code knows no other device
+    check_training(recipe, place)
     folder = RunFolder(run if run is not None else Path("runs") / recipe.name)
     folder.create()
     with ExitStack() as stack:
@@ -90,11 +92,6 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
     recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
     task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
-    if recipe.training.validation is not None and not task.has("dev"):
-        raise UserError(
-            "no dev part to choose the best weights by: give data.dev or data.dev_size, or set"
-            " training.validate_every = 0 to keep the last"
-        )
     torch.manual_seed(seed_for(recipe.training.seed, 0))
     model = task.build()
     if recipe.training.precision == "float64":
@@ -112,8 +109,12 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         saved.tensors.clear()  # the model has them
         if trainer.done and folder.read_scores().get("update") == trainer.update:
             show.say(
-                f"{folder}: finished after {trainer.update} updates; nothing to do (more training.updates or"
-                " training.epochs would go on from there)"
+                f"{folder}: finished after {trainer.update} updates; nothing to do"
+                + (
+                    ""
+                    if trainer.schedule.ends
+                    else " (more training.updates or training.epochs go on from there)"
+                )
             )
             return
         show.say(f"{folder}: going on from update {trainer.update}")

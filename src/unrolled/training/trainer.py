@@ -53,10 +53,6 @@ class Trainer:
         environment: Mapping[str, Any],
         show: Show,
     ) -> None:
-        if settings.precision == "bfloat16" and device.type == "cpu":
-            raise UserError("training.precision: bfloat16 needs a GPU; on this device use float32")
-        if isinstance(task, SelfLearning):
-            _check_own(settings)
         self.task, self.model, self.settings = task, model, settings
         self.folder, self.device, self.environment, self.show = folder, device, environment, show
         self.update = 0
@@ -122,7 +118,7 @@ class Trainer:
                 due = self._validation_due(group)
                 if due or self.update % self.settings.log_every == 0:
                     self._log(log, group.epoch, total)
-                if self.device.type == "cpu":
+                if self.device.type == "cpu" and self.meter.updates:
                     self.show.update(self.update, total, group.epoch, self.meter.loss, self.meter.rate)
                 if due:
                     with self.meter.paused():
@@ -303,7 +299,7 @@ class Trainer:
         """Take over the state of a checkpoint.
 
         Raises:
-            UserError: it is of another model.
+            UserError: it is of another model; or more updates are asked for than would change anything.
         """
 
         def part(prefix: str) -> dict[str, Tensor]:
@@ -322,33 +318,18 @@ class Trainer:
         self.carried = None if carried is None else tuple(tensors[str(i)] for i in range(carried))
         self.update, self.epoch, self.index = saved.step, record["epoch"], record["index"]
         self.schedule.load(record["schedule"])
+        if self.schedule.ends and self.planned_updates > self.schedule.horizon:
+            raise UserError(
+                f"{self.folder}: its {self.settings.schedule} schedule reaches a learning rate of 0 at update"
+                f" {self.schedule.horizon}, and further ones would change nothing: begin a new run with"
+                f" training.start_from = {str(self.folder)!r}"
+            )
         self.selection.load(record["selection"])
         self.meter.load(record["meter"])
 
 
 _OPTIMIZER, _AVERAGE, _BEST, _CARRIED = "optimizer.", "average.", "best.", "carried."
-_DESCENT = (
-    "precision",
-    "optimizer",
-    "betas",
-    "epsilon",
-    "momentum",
-    "weight_decay",
-    "clip_norm",
-    "clip_value",
-)
 
 
 def _tokens(loss: Loss) -> int:
     return loss.count if loss.tokens is None else loss.tokens
-
-
-def _check_own(settings: TrainingSettings) -> None:
-    """Refuse settings that mean nothing where a model changes its own weights.
-
-    Raises:
-        UserError: one is not its default; it is named.
-    """
-    for key in _DESCENT:
-        if getattr(settings, key) != TrainingSettings.model_fields[key].default:
-            raise UserError(f"training.{key}: this task's model changes its own weights; leave the key out")
