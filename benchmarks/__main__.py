@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import time
 import traceback
 from pathlib import Path
@@ -43,6 +44,8 @@ def main() -> None:
     if unknown:
         parser.error(f"no subject {unknown[0]!r}; choose from {', '.join(SUBJECTS)}")
     torch.set_num_threads(chosen.threads)
+    # As the peers: none gets processors that another lacks.
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: chosen.threads])
     options = Options(chosen.rounds, chosen.only)
     machine = report.machine(chosen.threads, peer.versions(*PEERS))
     found = {}

@@ -144,13 +144,14 @@ def _row(
             tensor.grad = None
         output.backward(weight)
 
-    def run_torch() -> None:
+    def torch_output() -> Tensor:
         if lengths is None:
-            output = layer(inputs)[0]
-        else:
-            packed = layer(pack_padded_sequence(inputs, lengths, enforce_sorted=False))[0]
-            output = pad_packed_sequence(packed, total_length=steps)[0]
-        step(output, layer)
+            return layer(inputs)[0]
+        packed = layer(pack_padded_sequence(inputs, lengths, enforce_sorted=False))[0]
+        return pad_packed_sequence(packed, total_length=steps)[0]
+
+    def run_torch() -> None:
+        step(torch_output(), layer)
 
     def run_loop() -> None:
         state = cell.initial_state(batch, like=inputs)
@@ -169,9 +170,7 @@ def _row(
     }
     if same:
         with torch.no_grad():
-            found = layer(inputs)[0] if lengths is None else None
-        if found is not None:
-            check(f"{label}, {TORCH}", difference(found, expected[0]), 1e-4)
+            check(f"{label}, {TORCH}", difference(torch_output(), expected[0]), 1e-4)
     if not ragged:
         contenders[LOOP] = timed(run_loop)
     with tempfile.TemporaryDirectory() as folder:

@@ -97,7 +97,7 @@ def _unroll(cell: Cell, inputs: Tensor) -> Tensor:
 def _loop(cell: Cell, inputs: Tensor) -> Tensor:
     state = cell.initial_state(inputs.shape[1], like=inputs)
     outputs = []
-    for x in inputs:
-        state = cell.step(cell.project(x), state)
+    for projected in cell.project(inputs):  # what need not wait for the loop is done before it
+        state = cell.step(projected, state)
         outputs.append(cell.output(state))
     return torch.stack(outputs)

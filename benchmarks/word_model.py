@@ -141,7 +141,7 @@ def run(options: Options) -> Report:
     floored.gradient_floor = FLOOR
     example = Example(ours)
     words, targets = text[WARM]
-    exact, error = _check(ours, floored, example, words, targets)
+    exact, error = _check(ours, floored, adaptive, example, words, targets)
     models: dict[str, nn.Module] = {OURS: ours, FLOORED: floored, ADAPTIVE: adaptive, EXAMPLE: example}
     contenders = {name: timed(_steps(model, text[WARM:])) for name, model in models.items()}
     times = by_turns(contenders, options.rounds)
@@ -180,9 +180,10 @@ def _steps(model: nn.Module, text: list[tuple[Tensor, Tensor]]) -> Callable[[], 
 
 
 def _check(
-    ours: Ours, floored: Ours, example: Example, words: Tensor, targets: Tensor
+    ours: Ours, floored: Ours, adaptive: Ours, example: Example, words: Tensor, targets: Tensor
 ) -> tuple[float, float]:
-    """How far our gradients are from the reference's in float64: exact ones, and with a floor."""
+    """How far our gradients are from the reference's in float64: exact ones, and with a floor. Those of the
+    adaptive softmax are compared with its own."""
 
     def gradients(model: nn.Module) -> list[Tensor]:
         found = torch.autograd.grad(model.eval()(words, targets), list(model.parameters()))
@@ -190,8 +191,11 @@ def _check(
 
     with reference():
         expected = gradients(copy.deepcopy(ours).double())
+        of_adaptive = gradients(copy.deepcopy(adaptive).double())
+    check("adaptive softmax's gradients", max(map(difference, gradients(adaptive), of_adaptive)), 1e-4)
     found = [max(map(difference, gradients(model), expected)) for model in (ours, floored)]
     check("our gradients", found[0], 1e-4)
+    check("our gradients with a floor", found[1], 0.1)
     with torch.no_grad():
         loss = (ours(words, targets) - example.eval()(words, targets)).abs().item()
     check("the example's loss", loss, 1e-4)

@@ -140,8 +140,8 @@ class Interpreter {
             case add_scaled: return map_two(o, rows, [&](V a, V b) { return a + b * factor; });
             case multiply_by: return map_two(o, rows, [](V a, V b) { return a * b; });
             case divide_by: return map_two(o, rows, [](V a, V b) { return a / b; });
-            case greater_of: return map_two(o, rows, [](V a, V b) { return a < b ? b : a; });
-            case lesser_of: return map_two(o, rows, [](V a, V b) { return a > b ? b : a; });
+            case greater_of: return map_two(o, rows, [](V a, V b) { return (a < b) | (b != b) ? b : a; });
+            case lesser_of: return map_two(o, rows, [](V a, V b) { return (a > b) | (b != b) ? b : a; });
             case normalize: {
                 for (int64_t row = rows.begin; row < rows.end; ++row) {
                     const T* a = value(o.a, rows, row);

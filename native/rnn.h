@@ -18,7 +18,7 @@ void forward(const Recurrence& r, Around&& around) {
             const int64_t row = first + i;
             const T* gates = static_cast<const T*>(r.gates) + (walk.offset(t) + row) * H + unit;
             const Vector<T> z = load(gates, count) + load(tile);
-            walk.put_hidden(t, row, unit, count, r.variant == 0 ? tanh<T>(z) : maximum<T>(z, Vector<T>{}));
+            walk.put_hidden(t, row, unit, count, r.variant == 0 ? tanh<T>(z) : (z < T(0) ? Vector<T>{} : z));
         }
     };
 

@@ -144,7 +144,7 @@ class Run {
             if (in.bias) value += load(in.bias + column + j, count);
             if (in.accumulate) value += load(out + column + j, count);
             if (in.nonlinearity == 1) value = tanh<float>(value);
-            if (in.nonlinearity == 2) value = maximum<float>(value, Vector<float>{});
+            if (in.nonlinearity == 2) value = value < 0.0f ? Vector<float>{} : value;
             store(out + column + j, value, count);
         }
     }

@@ -24,7 +24,8 @@ def browser() -> Iterator[Any]:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
     playwright = pytest.importorskip("playwright.sync_api", reason="pages are tested with playwright")
     if CHROMIUM is None:
-        pytest.skip("pages are tested in Chromium: apt-get install chromium, or set CHROMIUM")
+        lacking = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        lacking("pages are tested in Chromium: apt-get install chromium, or set CHROMIUM")
     with playwright.sync_playwright() as started:
         found = started.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield found

@@ -100,7 +100,7 @@ def test_is_step_and_choice_of_any_form_and_size(options, rows, k):
 @torch.inference_mode()
 def test_two_threads_are_one():
     model = make(attention="bahdanau", score="additive")
-    state, tokens = model.start(source(5)), torch.full((5,), 2)
+    state, tokens = model.start(source(5)), torch.full((5,), 2, dtype=torch.int32)
     before, found = torch.get_num_threads(), []
     for threads in (1, 2):
         torch.set_num_threads(threads)

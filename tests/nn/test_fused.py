@@ -9,7 +9,7 @@ from torch import Tensor
 
 from unrolled import kernels
 from unrolled.kernels.calls import FORMS
-from unrolled.nn import fused, loop
+from unrolled.nn import fused, loop, unroll
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
 from unrolled.nn.substitute import substitute
 
@@ -173,3 +173,18 @@ def test_the_operator_keeps_the_rules_of_operators(form: str) -> None:
             "test_aot_dispatch_static",
         ),
     )
+
+
+def test_states_that_are_not_the_cells_reach_no_kernel() -> None:
+    inputs, state = torch.randn(3, 2, 4), torch.zeros(2, 5)
+    for cell, given in ((LSTM(4, 5), (state,)), (GRU(4, 5), (state, state))):
+        with pytest.raises(ValueError, match="unpack"):
+            unroll(cell, inputs, given)
+
+
+def test_what_is_no_number_stays_none() -> None:
+    inputs = torch.randn(4, 2, 3)
+    inputs[1, 0, 0] = torch.nan
+    found = unroll(RNN(3, 20, nonlinearity="relu"), inputs).output
+    assert found[1:, 0].isnan().all()
+    assert found[:, 1].isfinite().all()

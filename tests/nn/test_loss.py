@@ -264,3 +264,9 @@ def test_divergence_is_the_mean_of_both(n, monkeypatch):
     if n:
         gradients = (torch.autograd.grad(each, inputs) for each in (found, both / 2))
         torch.testing.assert_close(*gradients)
+
+
+def test_features_of_no_size():
+    bias = torch.randn(5)
+    found = projected_cross_entropy(torch.zeros(2, 0), torch.zeros(5, 0), bias, torch.tensor([1, 2]))
+    torch.testing.assert_close(found, -bias.log_softmax(0)[1:3].sum())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import random
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -268,6 +271,17 @@ class _Rounded(torch.autograd.Function):
         return grad
 
 
+def _hooked(c: Custom, x: Tensor, h: Tensor) -> Tensor:
+    made = x + h @ c.W
+    if made.requires_grad:
+        made.register_hook(lambda gradient: gradient.clamp(-0.01, 0.01))
+    return made
+
+
+def _by_chance(c: Custom, x: Tensor, h: Tensor) -> Tensor:
+    return x + h * 0.5 if random.random() < 0.5 else x - h * 0.5
+
+
 REFUSED: dict[str, Callable[..., Any]] = {
     "a number that is read": lambda c, x, h: x + h * float(h.detach().mean()),
     "a branch": lambda c, x, h: x + h if bool((h > 0).all()) else x - h,
@@ -282,6 +296,11 @@ REFUSED: dict[str, Callable[..., Any]] = {
     "rows that mix": lambda c, x, h: x + h.flip(0),
     "sums over features": lambda c, x, h: x + h.sum(-1, keepdim=True),
     "a product of states": lambda c, x, h: x + h @ (h.t() @ h),
+    "a parameter without its gradient": lambda c, x, h: x + h @ (c.W / c.W.detach().norm()),
+    "a number of a parameter": lambda c, x, h: x + h * float(c.s.detach()),
+    "a branch on a parameter": lambda c, x, h: x + h if bool((c.W > 9).any()) else x - h,
+    "a hook on a gradient": _hooked,
+    "a choice by Python's chance": _by_chance,
     "another function": lambda c, x, h: torch.erf(x + h),
 }
 
@@ -296,8 +315,10 @@ def test_what_cannot_be_traced_is_run_as_it_is_written(function: Any) -> None:
     assert path.unroll(cells[0], inputs, state) is None
     assert path.why_not(cells[0])
     torch.manual_seed(7)
+    random.seed(7)
     found = _results(unroll, cells[0], inputs, state)
     torch.manual_seed(7)
+    random.seed(7)
     expected = _results(loop.unroll, cells[1], inputs, state)
     _same(found[0] + found[1], expected[0] + expected[1])
     assert (cells[0].count, cells[0].seen) == (cells[1].count, cells[1].seen)
@@ -319,3 +340,62 @@ def test_an_input_changed_after_the_run_is_noticed() -> None:
         cell.W.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         found.output.sum().backward()
+
+
+def test_a_refusal_draws_nothing() -> None:
+    class Drawing(Custom):
+        def project(self, inputs):
+            return F.dropout(inputs, 0.5, self.training)
+
+    cells = [Drawing(REFUSED["another function"]) for _ in range(2)]
+    cells[1].load_state_dict(cells[0].state_dict())
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    found = []
+    for cell, how in zip(cells, (unroll, loop.unroll), strict=True):
+        torch.manual_seed(8)
+        found.append(how(cell, inputs, cell.initial_state(BATCH, like=inputs)).output)
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize(("forward", "backward"), [(2, 1), (1, 2)])
+def test_threads_may_change_between_the_two_ways(forward: int, backward: int) -> None:
+    cell = Custom(ONE_STATE["a product"])
+    inputs = torch.randn(TIME, 4, SIZE, dtype=torch.float64, requires_grad=True)
+    lengths = torch.tensor([5, 3, 5, 2])
+    state = cell.initial_state(4, like=inputs)
+    before, gradients = torch.get_num_threads(), []
+    try:
+        for how in (path.unroll, loop.unroll):
+            torch.set_num_threads(forward)
+            output = how(cell, inputs, state, lengths=lengths).output
+            torch.set_num_threads(backward)
+            gradients.append(
+                torch.autograd.grad(output.square().sum(), (inputs, *cell.parameters()), allow_unused=True)
+            )
+    finally:
+        torch.set_num_threads(before)
+    for one, other in zip(*gradients, strict=True):
+        assert (one is None) == (other is None)
+        if one is not None:
+            torch.testing.assert_close(one, other)
+
+
+def test_what_a_run_kept_goes_with_its_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Any] = []
+
+    class Seen(path.Layout):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            kept.append(weakref.ref(self))
+
+    monkeypatch.setattr(path, "Layout", Seen)
+    cell = Custom(ONE_STATE["a product"])
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            unroll(cell, inputs).output.sum().backward()
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()

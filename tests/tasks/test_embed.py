@@ -225,3 +225,12 @@ def test_a_recipe_that_is_silent_has_the_methods_own_rate(tmp_path: Path) -> Non
     assert rate('model.method="cbow"') == (0.075, "linear")
     assert rate('model.method="glove"') == (0.1, "constant")
     assert rate("training.learning_rate=0.5") == (0.5, "linear")
+
+
+@native
+def test_a_window_wider_than_any_sentence(fit: Fit) -> None:
+    wide = fit(
+        'model.method="glove"', "model.window=10000000", "model.memory=1", "training.epochs=1", name="wide"
+    )
+    whole = fit('model.method="glove"', "model.window=100", "training.epochs=1", name="whole")
+    np.testing.assert_array_equal(wide.vectors["sun"], whole.vectors["sun"])

@@ -1,18 +1,8 @@
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
-
-
-@pytest.fixture(scope="session")
-def data() -> Path:
-    """The folder of real data sets, or a skip that says why."""
-    folder = Path(os.environ.get("UNROLLED_DATA") or Path(__file__).parents[3] / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"needs real data: set UNROLLED_DATA (looked in {folder})")
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from torch import nn
 
 from unrolled import kernels
 from unrolled.embeddings import glove, window
-from unrolled.embeddings.corpus import Corpus, Sentences
+from unrolled.embeddings.corpus import LONGEST, Corpus, Sentences
 from unrolled.embeddings.noise import AliasTable, keep_odds, noise_table
 from unrolled.embeddings.pairs import block_sizes, count_pairs, make_table, read_block
 from unrolled.embeddings.pieces import Pieces, Spelling, compose
@@ -154,7 +154,7 @@ class GloveMethod(Method):
             ((ids, bounds) for ids, bounds, _ in corpus.blocks(BLOCK_WORDS)),
             self.cache,
             make_table(self.settings.memory),
-            window=self.settings.reach,
+            window=min(self.settings.reach, LONGEST),  # no sentence is longer
             merge_pairs=MERGE_PAIRS,
             block_entries=16 * batch_words,
             progress=lambda words: progress("counting pairs", words / max(1, corpus.total)),

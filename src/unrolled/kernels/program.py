@@ -112,6 +112,7 @@ def run(
     *,
     steps: int,
     batch: int,
+    groups: int,
     lengths: Tensor | None,
     reverse: bool,
     like: Tensor,
@@ -130,7 +131,7 @@ def run(
     _kernel()(
         _Program(
             like.element_size(),
-            groups(batch),
+            groups,
             steps,
             batch,
             reverse,

@@ -277,7 +277,7 @@ class Program:
             IndexError: an id that the vocabulary does not have.
         """
         given = [part.clone(memory_format=torch.contiguous_format) for part in state]
-        uniform, forbidden = uniform.double().contiguous(), forbidden.contiguous()
+        uniform, forbidden = uniform.double().contiguous(), forbidden.long().contiguous()
         _check("forbidden ids", forbidden, self.vocabulary)
         if end is not None:
             _check("the id that ends", torch.tensor([end]), self.vocabulary)
@@ -332,7 +332,7 @@ class Program:
             start = room.data_ptr() + 4 * rows * begin if home == "scratch" else homes[home][begin]
             addresses.append(start + 4 * column)
             strides.append(width)
-        tokens = tokens.contiguous()
+        tokens = tokens.long().contiguous()
         _check("tokens", tokens, self.words)
         _kernel()(
             _Step(

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from unrolled.kernels.energies import LIBRARY
 from unrolled.nn import native
+from unrolled.nn.graph import apart
 
 
 def energies(
@@ -39,6 +40,7 @@ def _gradient(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     if not torch.is_grad_enabled():
         found = torch.ops.unrolled.energies_backward.default(grad, *saved)
         return tuple(part if need else None for part, need in zip(found, ctx.needs_input_grad, strict=True))
+    saved = apart(saved)
     wanted = [part for part, need in zip(saved, ctx.needs_input_grad, strict=True) if need]
     answers = iter(torch.autograd.grad(_reference(*saved), wanted, grad, create_graph=True))
     return tuple(next(answers) if need else None for need in ctx.needs_input_grad)

@@ -12,6 +12,7 @@ from unrolled.kernels import recurrent
 from unrolled.kernels.packing import Packing
 from unrolled.nn import loop, native
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell, State
+from unrolled.nn.graph import apart, gradient_graph
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
 from unrolled.nn.watch import EVERYTHING
@@ -92,6 +93,7 @@ def _applies(cell: Cell, inputs: Tensor, state: State, memory: Any, tensors: Seq
         time * batch > 0
         and native.applies(*tensors)
         and cell.bias.dtype == inputs.dtype
+        and len(state) == (2 if isinstance(cell, LSTM) else 1)
         and all(part.shape == (batch, cell.hidden_size) for part in state)
         and (memory is None or (memory.shape == state[0].shape and not memory.requires_grad))
     )
@@ -162,6 +164,7 @@ def _reference_gradient(
     ctx: Any, given: dict[str, Tensor | None], grads: Sequence[Tensor | None]
 ) -> tuple[Tensor | None, ...]:
     """The gradient as a graph of its own, for a gradient of the gradient: by the reference path."""
+    given = dict(zip(given, apart(given.values()), strict=True))
     inputs, hidden = given["inputs"], given["hidden"]
     assert inputs is not None
     assert hidden is not None
@@ -173,22 +176,6 @@ def _reference_gradient(
     names = [name for name, need in zip(_INPUTS, ctx.needs_input_grad[1:], strict=False) if need]
     answers = gradient_graph((made.output, *made.state), grads, {name: given[name] for name in names})
     return tuple(answers.get(name) for name in _INPUTS[:8])
-
-
-def gradient_graph(
-    outputs: Sequence[Tensor], grads: Sequence[Tensor | None], inputs: dict[str, Tensor | None]
-) -> dict[str, Tensor | None]:
-    """The gradient of some inputs, itself differentiable; ``grads`` are those of the outputs."""
-    pairs = [(o, g) for o, g in zip(outputs, grads, strict=False) if g is not None and o.requires_grad]
-    there = {name: tensor for name, tensor in inputs.items() if tensor is not None}
-    found = torch.autograd.grad(
-        [o for o, _ in pairs],
-        list(there.values()),
-        [g for _, g in pairs],
-        create_graph=True,
-        allow_unused=True,
-    )
-    return dict(zip(there, found, strict=True))
 
 
 class _Recurrence(torch.autograd.Function):

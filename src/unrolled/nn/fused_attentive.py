@@ -19,8 +19,9 @@ from unrolled.nn.attention import (
     GeneralAttention,
 )
 from unrolled.nn.attentive import Attentional, Bahdanau, DecoderMemory, Luong
-from unrolled.nn.cells import Cell, State
-from unrolled.nn.fused import equation, form_of, gradient_graph, noted, places_of
+from unrolled.nn.cells import LSTM, Cell, State
+from unrolled.nn.fused import equation, form_of, noted, places_of
+from unrolled.nn.graph import apart, gradient_graph
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
 from unrolled.nn.watch import EVERYTHING
@@ -107,6 +108,7 @@ def _applies(cell: Bahdanau | Luong, inputs: Tensor, state: State, memory: Decod
         and source.seats is None
         and len(source.values) == batch
         and source.values.shape[1] > 0
+        and len(state) == (3 if isinstance(inner, LSTM) else 2)
         and all(part.shape == (batch, inner.hidden_size) for part in state[:-1])
         and state[-1].shape == (batch, cell.carried_size)
         and (mask is None or (mask.shape == state[0].shape and not mask.requires_grad))
@@ -167,6 +169,7 @@ def _reference_gradient(
     form: str, given: dict[str, Tensor | None], grads: Sequence[Tensor | None], wanted: Sequence[str]
 ) -> dict[str, Tensor | None]:
     """The gradient as a graph of its own, for a gradient of the gradient: by the reference path."""
+    given = dict(zip(given, apart(given.values()), strict=True))
     inputs, hidden, late, keys = given["inputs"], given["hidden"], given["late"], given["keys"]
     values, source_lengths, combine = given["values"], given["source_lengths"], given["combine"]
     assert inputs is not None

@@ -21,6 +21,7 @@ from torch.utils.checkpoint import checkpoint
 from unrolled.errors import UserError
 from unrolled.kernels.cross_entropy import CROSS_ENTROPY
 from unrolled.nn import native
+from unrolled.nn.graph import apart
 
 TILE = 2**20
 """Logits in a tile: few enough to stay in cache, enough rows for a fast product."""
@@ -174,6 +175,8 @@ class _CrossEntropy(Function):
         features, weight, bias, targets = ctx.saved_tensors
         needed = ctx.needs_input_grad[:3]
         if torch.is_grad_enabled():  # these gradients will be differentiated in their turn
+            features, weight = apart((features, weight))
+            (bias,) = apart((bias,))
             total = _losses(_log_softmax(features, weight, bias), targets, ctx.options[0]).sum()
             inputs = [t for t, need in zip((features, weight, bias), needed, strict=True) if need]
             made = iter(torch.autograd.grad(total * scale, inputs, create_graph=True))
@@ -196,7 +199,7 @@ def _make(
     needed: Sequence[bool],
 ) -> tuple[Tensor, list[Tensor | None]]:
     """The loss, and its gradients by features, weight and bias where they are needed."""
-    if not native.applies(features, weight, *(() if bias is None else (bias,))):
+    if not features.shape[1] or not native.applies(features, weight, *(() if bias is None else (bias,))):
         return _make_from_tiles(features, weight, bias, targets, smoothing, floor, needed)
     losses, *gradients = CROSS_ENTROPY(features, weight, bias, targets, smoothing, floor, *needed)
     return losses.sum(), [g if need else None for g, need in zip(gradients, needed, strict=True)]

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from unrolled.kernels import program
 from unrolled.kernels.product import product
 from unrolled.kernels.program import Kind, Place
 from unrolled.nn.traced.layout import Layout, place
@@ -114,7 +113,7 @@ class Back:
         if root.number not in self.into_constants:
             layout = self.layout
             vector = self.invariants[root.number].ndim == 1
-            rows = program.groups(layout.batch) if vector else layout.batch
+            rows = layout.rows.groups if vector else layout.batch
             self.into_constants[root.number] = layout.like.new_zeros(rows, root.width)
         return self.into_constants[root.number]
 

@@ -20,9 +20,9 @@ class Rows:
     def __init__(self, lengths: Tensor | None, batch: int) -> None:
         self.order: Tensor | None = None
         self.lengths: Tensor | None = None
+        self.groups = groups = program.groups(batch)  # of this run, there and back
         if lengths is None:
             return
-        groups = program.groups(batch)
         bounds = [batch * g // groups for g in range(groups + 1)]
         room = [end - begin for begin, end in pairwise(bounds)]
         dealt: list[list[int]] = [[] for _ in room]
@@ -94,7 +94,7 @@ class Layout:
             later = (root.origin == "next") != self.reverse
             return self.slots[root.number][int(later) :][: self.time]
         if root.origin == "output":
-            return self.output
+            return self.output.detach()  # what is answered has a graph that holds this
         if root.origin == "constant":
             constant = self.invariants[root.number].detach()
             return constant if constant.ndim == 1 else self.rows.sort(constant, 0)
@@ -148,6 +148,7 @@ class Layout:
             None if gradient is None else [gradient(value) for value in self.quantities],
             steps=self.time,
             batch=self.batch,
+            groups=self.rows.groups,
             lengths=self.rows.lengths,
             reverse=self.reverse,
             like=self.like,

@@ -49,6 +49,7 @@ def unroll(
     mode = (cell.training, torch.is_grad_enabled())
     if mode in _refused.get(cell, ()):
         return None
+    chance = torch.get_rng_state()
     projected = cell.project(inputs)
     parts, wrap = ((projected,), _only) if isinstance(projected, Tensor) else (projected, tuple)
     try:
@@ -56,6 +57,7 @@ def unroll(
         found = trace(cell, [part[0] for part in parts], wrap, state, memory)
     except Untraceable as reason:
         _refused.setdefault(cell, {})[mode] = str(reason)
+        torch.set_rng_state(chance)  # the loop will draw what was drawn here
         return None
     if lengths is not None and int(lengths.min()) == time:
         lengths = None
@@ -102,7 +104,8 @@ class _Through(Function):
         if keep:
             ctx.save_for_backward(*tensors)
             ctx.layout, ctx.lengths = layout, lengths
-        return rows.unsort(layout.output, 1), *(rows.unsort(part, 0).clone() for part in final)
+        output, layout.output = layout.output, layout.output.detach()
+        return rows.unsort(output, 1), *(rows.unsort(part, 0).clone() for part in final)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:

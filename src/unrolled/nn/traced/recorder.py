@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_iter, tree_map_only
 
 from unrolled.kernels.program import Kind
 from unrolled.nn.cells import State
@@ -27,6 +27,7 @@ class Recorder:
         self.operations: list[Operation] = []
         self.hoisted: list[Operation] = []
         self.constants: dict[tuple[int, int], Value] = {}
+        self.learnt: set[int] = set()  # invariants that a gradient goes to
 
     def start(self, tensor: Tensor, origin: str, number: int) -> Value:
         """Something the step starts from, in memory of its own."""
@@ -36,7 +37,9 @@ class Recorder:
 
     def plain(self, tensor: Tensor) -> Tensor:
         """For the step to use in an invariant's place."""
-        self.invariant(tensor)
+        number = self.invariant(tensor)
+        if tensor.requires_grad:
+            self.learnt.add(number)
         return tensor.detach()
 
     # Values
@@ -108,20 +111,30 @@ class Recorder:
         return self.invariant(tensor) if found is None else found
 
     def derive(self, func: Any, args: Any, kwargs: Any, result: Any) -> None:
-        """Invariants made of invariants."""
+        """Invariants made of invariants.
+
+        Raises:
+            Untraceable: what was made is no tensor, or the same one by another name.
+        """
+        made = [result] if isinstance(result, Tensor) else result
+        if not isinstance(made, list | tuple) or not all(isinstance(each, Tensor) for each in made):
+            raise Untraceable("a number that is read")
         # A wrapped number stands for a tensor among the arguments, until it is made again.
         arguments = tree_map_only(Tensor, lambda t: _Reference(self.number(t)), (args, kwargs))
+        learnt = any(isinstance(r, _Reference) and r.number in self.learnt for r in tree_iter(arguments))
+        if learnt and func is torch.ops.aten.detach.default:
+            raise Untraceable("a parameter without its gradient")
 
-        def make(value: Callable[[int], Tensor], pick: int | None) -> Tensor:
+        def remake(value: Callable[[int], Tensor], pick: int | None) -> Tensor:
             a, k = tree_map_only(_Reference, lambda r: value(r.number), arguments)
-            made = func(*a, **k)
-            return made if pick is None else made[pick]
+            again = func(*a, **k)
+            return again if pick is None else again[pick]
 
-        if isinstance(result, Tensor):
-            self.invariant(result, lambda value: make(value, None))
-        else:
-            for i, each in enumerate(result):
-                self.invariant(each, lambda value, i=i: make(value, i))  # type: ignore[misc]
+        for i, each in enumerate(made):
+            pick = None if isinstance(result, Tensor) else i
+            number = self.invariant(each, lambda value, pick=pick: remake(value, pick))  # type: ignore[misc]
+            if learnt:
+                self.learnt.add(number)
 
     def _constant(self, number: int, width: int) -> Value:
         """An invariant as an operand: a vector for all rows, or a row each."""

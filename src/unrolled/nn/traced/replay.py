@@ -10,7 +10,7 @@ from torch import Tensor
 
 from unrolled.kernels.program import Kind
 from unrolled.nn.cells import State
-from unrolled.nn.fused import gradient_graph
+from unrolled.nn.graph import apart, gradient_graph
 from unrolled.nn.traced.layout import Layout
 from unrolled.nn.traced.operations import Operation, Trace, Value
 
@@ -23,6 +23,7 @@ def again(
     grads: Sequence[Tensor | None],
 ) -> list[Tensor | None]:
     """The gradient as a graph of its own, for a gradient of the gradient: the trace, run by plain PyTorch."""
+    tensors = apart(tensors)
     results = replay(layout.found, lengths, layout.reverse, tensors)
     wanted: dict[str, Tensor | None] = {
         str(i): tensor for i, (tensor, need) in enumerate(zip(tensors, needed, strict=True)) if need

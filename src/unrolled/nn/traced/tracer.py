@@ -9,11 +9,13 @@ Anything else (a number read from a tensor, chance, a change in place, a step th
 from __future__ import annotations
 
 import copy
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
@@ -45,20 +47,30 @@ def trace(
     parts = [recorder.start(tensor, "projected", i) for i, tensor in enumerate(given[: len(projected)])]
     states = [recorder.start(tensor, "state", i) for i, tensor in enumerate(given[len(projected) :])]
     constant = tree_map_only(Tensor, recorder.plain, memory)
-    with _Watch(recorder):
+    chance = random.getstate()
+    with _NoGraph(), _Watch(recorder):
         after = watched.step(wrap(given[: len(parts)]), tuple(given[len(parts) :]), constant)
         if type(after) is not tuple or len(after) != len(state):
             raise Untraceable("a state of another form")
         output = watched.output(after)
     if changed():
         raise Untraceable("a step that changes its cell")
+    if random.getstate() != chance:
+        random.setstate(chance)
+        raise Untraceable("a choice by chance")
     return recorder.finish(parts, states, after, output)
 
 
 def _apart(cell: Cell, plain: Callable[[Tensor], Tensor]) -> tuple[Cell, Callable[[], bool]]:
     """A cell whose parameters are ``plain`` ones and that a step can change unseen; whether one did."""
     for module in cell.modules():
-        if module._forward_hooks or module._forward_pre_hooks or isinstance(module, torch.jit.ScriptModule):
+        hooks = (
+            module._forward_hooks,
+            module._forward_pre_hooks,
+            module._backward_hooks,
+            module._backward_pre_hooks,
+        )
+        if any(hooks) or isinstance(module, torch.jit.ScriptModule):
             raise Untraceable("hooks")
     twin = substitute(cell, lambda name, parameter: plain(parameter))
     for module in twin.modules():
@@ -93,6 +105,22 @@ _CONSTANT = {
         "new_full",
     )
 } | {aten.scalar_tensor, aten.lift_fresh, aten.arange}
+
+
+class _NoGraph(TorchFunctionMode):
+    """Refuses what asks of a tensor how autograd knows it: within the trace there is no graph."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _ASKS:
+            raise Untraceable("a look at the graph of gradients")
+        return func(*args, **(kwargs or {}))
+
+
+_ASKS = {
+    *(getattr(Tensor, name).__get__ for name in ("requires_grad", "grad_fn", "is_leaf", "grad")),
+    Tensor.register_hook,
+    Tensor.retain_grad,
+}
 
 
 class _Watch(TorchDispatchMode):
