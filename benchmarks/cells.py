@@ -86,6 +86,7 @@ class Row:
 
 def run(options: Options) -> Report:
     notes = [f"{who} {what}" for who, what in NOT_OFFERED.items()]
+    notes.append(f"the {LOOP} multiplies each step's input at its step, as a loop over nn.LSTMCell does")
     with ExitStack() as stack:
         others = _others(stack, notes)
         rows = [

@@ -97,7 +97,9 @@ def _unroll(cell: Cell, inputs: Tensor) -> Tensor:
 def _loop(cell: Cell, inputs: Tensor) -> Tensor:
     state = cell.initial_state(inputs.shape[1], like=inputs)
     outputs = []
-    for projected in cell.project(inputs):  # what need not wait for the loop is done before it
-        state = cell.step(projected, state)
+    projected = cell.project(inputs)  # what need not wait for the loop is done before it
+    for t in range(len(inputs)):
+        now = projected[t] if isinstance(projected, Tensor) else tuple(part[t] for part in projected)
+        state = cell.step(now, state)
         outputs.append(cell.output(state))
     return torch.stack(outputs)
