@@ -135,6 +135,7 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
             folder=folder,
             evaluate=evaluate_labels if verb == "classify" else evaluate,
             shows=shows,
+            score_names=("accuracy",) if verb == "classify" else ("bleu",),
         )
         made[str(folder)] = task
         return folder

@@ -155,4 +155,4 @@ def test_a_mistake_is_one_line(
 def test_a_run_of_another_task_is_refused(unrolled: Command, fake_run: Callable[..., Path]) -> None:
     found = unrolled("embed", "similar", fake_run("translate"), "king")
     assert found.code == 2
-    assert "not to embed similar" in found.err
+    assert "was trained for task" in found.err

@@ -159,3 +159,11 @@ def _seconds(vectors: Vectors, word: str) -> float:
     begin = time.perf_counter()
     vectors.most_similar(word)
     return time.perf_counter() - begin
+
+
+def test_other_forms_of_the_asked_words_are_no_answers(tmp_path: Path) -> None:
+    (tmp_path / "asked.txt").write_text(": one\nman king woman queen\n")
+    words = ["man", "king", "woman", "queen", "WOMAN", "King"]
+    rows = [[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0.9, 1], [0, 1, 1], [0.1, 1, 1]]
+    vectors = Vectors(words, np.array(rows, dtype=np.float32))
+    assert vectors.evaluate_word_analogies(tmp_path / "asked.txt").value == 100

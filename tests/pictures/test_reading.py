@@ -121,3 +121,15 @@ def test_fitting_keeps_the_aspect_and_repeats_the_edge(quarters: Image.Image) ->
 
 def test_even_a_thread_of_a_picture_has_a_pixel_of_width() -> None:
     assert fit(Image.new("RGB", (2000, 1), "red"), 64, 32).shape == (32, 64, 3)
+
+
+def test_sixteen_bits_with_transparency_are_not_white(encoded: Encode) -> None:
+    picture = Image.fromarray(np.full((8, 8), 0x8000, dtype=np.uint16))
+    picture.info["transparency"] = 0
+    assert read_picture(encoded(picture, "PNG"), "x").getpixel((4, 4)) == (128,) * 3
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.float32])
+def test_numbers_without_a_white_are_refused(kind: type, encoded: Encode) -> None:
+    with pytest.raises(BadPicture, match="says not what is white"):
+        read_picture(encoded(Image.fromarray(np.ones((4, 4), dtype=kind)), "TIFF"), "x")

@@ -64,6 +64,7 @@ def test_only_stopping_logging_and_saving_may_change_on_resume() -> None:
     [
         ({"learning_rate": 1e-5, "minimum_learning_rate": 1e-4}, "0.0001 is above learning_rate 1e-05"),
         ({"validate_every": 0, "patience": 3}, "patience = 3 follows validations"),
+        ({"averaging": "sgd-average", "patience": 5}, "patience 5 ends training before average_trigger 5"),
         ({"validate_every": 0, "schedule": "plateau"}, "schedule = 'plateau' follows validations"),
         ({"validate_every": 0, "averaging": "checkpoints"}, "averaging = 'checkpoints' follows validations"),
     ],

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from unrolled.errors import UserError
-from unrolled.runs import Recipe
+from unrolled.runs import Recipe, average, load
 from unrolled.tasks.language_model import LanguageModel
 from unrolled.tasks.language_predictor import LanguagePredictor
+from unrolled.training import train
 
 LINES = ["the cat sat", "a dog ran off", "", "the dog sat on the cat", "a cat", "birds sing ."]
 SECTIONS = "[model]\nembedding_size = 8\nhidden_size = 12\n[training]\nupdates = 1\ncolumns = 2\nwindow = 5\n"
@@ -375,3 +376,15 @@ def test_memory_does_not_grow_with_the_corpus() -> None:
     # What grows is the count of distinct words, which is bounded; ids alone would add some 100 MB here.
     assert peaks[1] - peaks[0] < 80e6, peaks
     assert peaks[1] < 1e9, peaks
+
+
+def test_an_average_can_be_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("\n".join(LINES) + "\n", encoding="utf-8")
+    data = '[data]\ntrain = "text.txt"\ndev = "text.txt"'
+    (tmp_path / "my.toml").write_text(f'task = "language-model"\n{data}\n{SECTIONS}')
+    run = tmp_path / "run"
+    train(tmp_path / "my.toml", run, threads=1, progress=False)
+    average([run, run], tmp_path / "mean")
+    one, mean = (load(each) for each in (run, tmp_path / "mean"))
+    scores = [each.task.evaluate(each.models, "dev")["perplexity"].value for each in (one, mean)]
+    assert scores[0] == pytest.approx(scores[1])

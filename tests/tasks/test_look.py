@@ -10,6 +10,7 @@ import pytest
 from unrolled import tasks
 from unrolled.errors import UserError
 from unrolled.runs import Recipe
+from unrolled.tasks import look
 from unrolled.training import train
 
 
@@ -72,3 +73,11 @@ def test_mistakes_say_what_is_expected(tmp_path: Path) -> None:
         tasks.find("translate").look([tmp_path] * 3)
     with pytest.raises(UserError, match="no such file"):
         tasks.find("translate").look([tmp_path / "absent.tsv"])
+
+
+def test_two_files_of_pairs_are_no_source_and_target(tmp_path):
+    paths = [tmp_path / name for name in ("train.tsv", "dev.tsv")]
+    for path in paths:
+        path.write_text("a\tb\nc\td\n")
+    with pytest.raises(UserError, match="for pairs give one file"):
+        look.translate(paths)

@@ -65,3 +65,14 @@ def test_the_scheme_is_found(tmp_path: Path, tags: str, scheme: str) -> None:
     (tmp_path / "a.conll").write_text("".join(f"w{n} {tag}\n" for n, tag in enumerate(tags.split())))
     found = read(look_labels.tag([tmp_path / "a.conll"]), tmp_path)
     assert found["data"]["scheme"] == scheme
+
+
+def test_what_is_hardly_labelled_is_refused(tmp_path):
+    plain = tmp_path / "plain.txt"
+    plain.write_text("".join(f"word{i % 40} and more\n" for i in range(200)))
+    with pytest.raises(UserError, match=r"40 labels in 200 texts, such as .* unrolled new tag"):
+        look_labels.classify([plain])
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"word{i}\tWORD{i}\n" for i in range(60)))
+    with pytest.raises(UserError, match="one sentence with 60 different tags"):
+        look_labels.tag([pairs])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from unrolled.tasks import rows
 
@@ -37,3 +38,8 @@ def test_rows_alike_stand_together_and_empty_ones_nowhere() -> None:
     assert max(map(len, groups)) == rows.ROWS
     in_order = [lengths[row] for group in groups for row in group]
     assert in_order == sorted(in_order, reverse=True)
+
+
+def test_a_single_text_is_no_list_of_lines():
+    with pytest.raises(TypeError, match=r"a single one is \['ab'\]"):
+        next(rows.chunks("ab"))

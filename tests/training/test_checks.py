@@ -35,3 +35,23 @@ def test_what_cannot_be_is_said_before_anything_is_prepared(
     with pytest.raises(UserError, match=says):
         train(path, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("recipe", "says"),
+    [
+        (
+            'task = "embed"\n[data]\ntrain = "t"\n[training]\nepochs = 1\nvalidate_every = 1',
+            "nothing to score",
+        ),
+        (
+            'task = "language-model"\n[data]\ntrain = "t"\ndev = "t"\n[text]\nkind = "word"\n[training]\n'
+            'epochs = 1\nselection = "bits_per_character"',
+            "no dev score 'bits_per_character'",
+        ),
+    ],
+)
+def test_scores_that_there_will_not_be(tmp_path: Path, recipe: str, says: str) -> None:
+    (tmp_path / "my.toml").write_text(recipe)
+    with pytest.raises(UserError, match=says):
+        train(tmp_path / "my.toml", tmp_path / "run", progress=False)

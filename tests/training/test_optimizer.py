@@ -90,3 +90,31 @@ def test_clipping_is_torchs(options) -> None:
     assert made.clipped
     for one, two in zip(mine.parameters(), theirs.parameters(), strict=True):
         assert torch.equal(one.grad, two.grad)
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_moments_come_back_as_the_parameters_lie_in_memory(name: str) -> None:
+    def made() -> tuple[nn.Module, torch.optim.Optimizer]:
+        torch.manual_seed(1)
+        model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        how = settings(optimizer=name, momentum=0.9) if name == "sgd" else settings(optimizer=name)
+        return model, build_optimizer(model, how)
+
+    def step(model: nn.Module, optimizer: torch.optim.Optimizer, seed: int) -> None:
+        torch.manual_seed(seed)
+        optimizer.zero_grad()
+        model(torch.randn(2, 3, 5, 5)).square().sum().backward()
+        optimizer.step()
+
+    whole, parts = made(), made()
+    for seed in range(4):
+        step(*whole, seed)
+    for seed in range(2):
+        step(*parts, seed)
+    saved = {key: value.contiguous().clone() for key, value in module.optimizer_tensors(parts[1]).items()}
+    again = made()
+    again[0].load_state_dict(parts[0].state_dict())
+    module.load_optimizer(again[1], saved)
+    for seed in range(2, 4):
+        step(*again, seed)
+    assert torch.equal(again[0].weight, whole[0].weight)

@@ -231,8 +231,11 @@ def test_a_schedule_that_has_reached_zero_is_not_gone_on_with(
     run = fit("a", "training.updates=4", *how)
     with pytest.raises(UserError, match=rf"its {schedule} .* 0 at update 4, .*start_from = '{run}'"):
         fit("a", "training.updates=8", *how)
+    assert "updates = 4" in (run / "recipe.toml").read_text()
     fit("a", "training.updates=4", *how)
     assert "go on from there" not in capsys.readouterr().err
+    early = (*how, "training.updates=6", "training.schedule_updates=4")
+    assert fit("c", *early) == fit("c", *early)  # finished; what was asked for from the beginning
     low = (*how, "training.minimum_learning_rate=0.0001")
     fit("b", "training.updates=4", *low)
     assert RunFolder(fit("b", "training.updates=8", *low)).read_scores()["update"] == 8
@@ -363,3 +366,14 @@ def test_a_training_killed_at_random_moments_is_the_same_bit_for_bit(
     assert int(answer.stdout) >= runs, f"seed {seed}: killed {answer.stdout} times"
     for number in range(runs + 1):
         assert_same(tmp_path / f"killed{number}", whole, f"seed {seed}, run {number}")
+
+
+def test_a_recipe_of_another_task_is_told_by_its_task(fit: Fit, recipe: Path, tmp_path: Path) -> None:
+    run = fit("a", "training.updates=2")
+    (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n")
+    other = tmp_path / "other.toml"
+    other.write_text(
+        'task = "translate"\n[data]\ntrain = "pairs.tsv"\ndev = "pairs.tsv"\n[training]\nupdates = 1'
+    )
+    with pytest.raises(UserError, match="begun for task 'toy', and this recipe is for 'translate'"):
+        train(other, run, progress=False)

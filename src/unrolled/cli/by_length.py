@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from unrolled.metrics import Score
 
 ByLengthOption = Annotated[
-    bool, typer.Option("--by-length", help="Also by the length of the source, for a translator.")
+    bool, typer.Option("--by-length", help="Also by the length of what is read, in tokens.")
 ]
 PlotOption = Annotated[
-    Path | None, typer.Option(metavar="OUT.png", help="Draw the first score by length (.png or .svg).")
+    Path | None,
+    typer.Option(metavar="OUT.png", help="Draw the first score by length."),
 ]
 
 
@@ -43,7 +44,7 @@ def show_by_length(score: Score, *, title: str = "") -> None:
         for each in _ranges(score)
     ]
     if rows:
-        show_table(["source length", "segments", score.name, "95 % interval"], rows, title=title)
+        show_table(["length", "segments", score.name, "95 % interval"], rows, title=title)
 
 
 def draw_by_length(scores: Mapping[str, Score], path: Path) -> None:

@@ -44,6 +44,8 @@ def evaluate(
     check_plot(plot)
     check_plot(confusion)
     predictor = open_run(run, settings(ctx), others=others)
+    if confusion is not None and "accuracy" not in predictor.task.score_names:
+        raise UserError("this task has no labels that could be confused: leave --confusion out")
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     if json:

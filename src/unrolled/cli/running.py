@@ -100,9 +100,7 @@ def check_verb(run: Path, verb: str) -> None:
 
     task = tasks.find(open_recipe(RunFolder(run)).task)
     if task.verb != verb:
-        raise UserError(
-            f"{run}: was trained for task {task.name!r}, not to {verb}: unrolled {task.verb} {run}"
-        )
+        raise UserError(f"{run}: was trained for task {task.name!r}: unrolled {task.verb} {run}")
 
 
 def answer(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -176,7 +176,11 @@ class Vectors:
         ]
         if not known:
             raise UserError(f"{path}: each of its {len(asked):,} questions has a word without a vector")
-        answers = self._answer(np.array([four[:3] for _, four in known]), restrict)
+        forms: dict[int, list[int]] = {}  # of words that are written in several ways, all but the first
+        for row, name in enumerate(names):
+            if rows[name] != row:
+                forms.setdefault(rows[name], []).append(row)
+        answers = self._answer(np.array([four[:3] for _, four in known]), restrict, forms)
         gold = [fold(question.d, case_insensitive) for question, _ in known]
         found = [names[row] for row in answers.tolist()]
         score = metrics.accuracy(found, gold, name="analogies")
@@ -230,8 +234,10 @@ class Vectors:
         names = [fold(word, case_insensitive) for word in self.words[:restrict]]
         return {name: row for row, name in reversed(list(enumerate(names)))}, names
 
-    def _answer(self, given: NDArray[np.integer], restrict: int) -> NDArray[np.int64]:
-        """The row nearest to b − a + c for rows (a, b, c), those three excepted."""
+    def _answer(
+        self, given: NDArray[np.integer], restrict: int, forms: Mapping[int, list[int]]
+    ) -> NDArray[np.int64]:
+        """The row nearest to b − a + c for rows (a, b, c), those three and their other ``forms`` excepted."""
         rows = self.matrix[:restrict] * self._scales[:restrict, None]
         answers = []
         for first in range(0, len(given), _QUESTIONS):
@@ -239,6 +245,8 @@ class Vectors:
             cosines = (rows[b] - rows[a] + rows[c]) @ rows.T
             for excluded in (a, b, c):
                 cosines[np.arange(len(a)), excluded] = -np.inf
+                for question, row in enumerate(excluded.tolist()):
+                    cosines[question, forms.get(row, [])] = -np.inf
             answers.append(cosines.argmax(1))
         return np.concatenate(answers)
 

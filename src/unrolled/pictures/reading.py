@@ -51,6 +51,8 @@ def read_picture(data: bytes, path: str | Path, *, size: int | None = None) -> I
                 if size is not None:
                     picture.draft("RGB", (size, size))
                 picture.load()
+                if picture.mode in ("I", "F"):
+                    raise BadPicture(f"{path}: mode {picture.mode} says not what is white: save 8 or 16 bits")
                 return _on_white(ImageOps.exif_transpose(picture))
         except Image.DecompressionBombError:
             raise BadPicture(
@@ -67,11 +69,11 @@ def read_picture(data: bytes, path: str | Path, *, size: int | None = None) -> I
 def _on_white(picture: Image) -> Image:
     from PIL import Image
 
+    if picture.mode.startswith("I;16"):  # Pillow would cut sixteen bits off at 255
+        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture).convert("RGB")
-    if picture.mode.startswith("I;16"):  # Pillow would cut sixteen bits off at 255
-        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     return picture.convert("RGB")
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unrolled import tasks
 from unrolled.errors import UserError
 from unrolled.runs import checkpoint
 from unrolled.runs.folder import RunFolder
-from unrolled.runs.load import open_recipe, same_task, same_tokenizers
+from unrolled.runs.load import open_recipe, open_task, same_reading, same_task, same_tokenizers
 from unrolled.runs.weights import read_tensors, write_tensors
 
 WEIGHTS = "weights."
@@ -39,11 +40,18 @@ def average(sources: Sequence[str | Path], output: str | Path) -> None:
     for folder, _ in found[1:]:
         same_task(recipe, first, open_recipe(folder), folder)
         same_tokenizers(first, folder)
+        same_reading(open_task(first), first, open_task(folder), folder)
     tensors = mean([tensors for _, tensors in found], [str(source) for source in sources])
     target = RunFolder(output)
     target.create()
+    (target.path / "cache").mkdir()
     for path in (first.recipe, *first.tokenizers.values()):
         shutil.copyfile(path, target.path / path.name)
+    parts = {"dev", "test", "pictures", *tasks.find(recipe.task).reusable}  # what evaluation reads
+    for path in (first.path / "cache").glob("*"):
+        if path.name.partition(".")[0] in parts:
+            copy = shutil.copytree if path.is_dir() else shutil.copyfile
+            copy(path, target.path / "cache" / path.name)
     write_tensors(target.model, tensors)
 
 

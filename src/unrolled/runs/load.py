@@ -33,6 +33,7 @@ def load(
     use_threads(threads)
     first = folders[0]
     recipe = open_recipe(first)
+    check_trained(first)
     task = tasks.find(recipe.task).open(recipe.sections, first.path)
     models = [trained(task, recipe, first, place)]
     for folder in folders[1:]:
@@ -57,16 +58,35 @@ def open_recipe(folder: RunFolder) -> Recipe:
     return Recipe.read(folder.recipe)
 
 
+def check_trained(folder: RunFolder) -> None:
+    """Refuse a run that has no weights.
+
+    Raises:
+        UserError: it has none.
+    """
+    if not folder.model.is_file():
+        raise UserError(
+            f"{folder.model}: missing: the run has no weights before its first validation; train it further"
+        )
+
+
+def open_task(folder: RunFolder) -> tasks.Task:
+    """The job that a run was trained for, as its preparation left it.
+
+    Raises:
+        UserError: as :func:`open_recipe`.
+    """
+    recipe = open_recipe(folder)
+    return tasks.find(recipe.task).open(recipe.sections, folder.path)
+
+
 def trained(task: tasks.Task, recipe: Recipe, folder: RunFolder, device: torch.device) -> nn.Module:
     """The task's model with the run's best weights, in evaluation mode.
 
     Raises:
         UserError: the run has no weights, they are damaged, or belong to another model.
     """
-    if not folder.model.is_file():
-        raise UserError(
-            f"{folder.model}: missing: the run has no weights before its first validation; train it further"
-        )
+    check_trained(folder)
     with torch.random.fork_rng(devices=[]):  # Fresh weights draw numbers; the caller's generator is not ours.
         model = task.build()
     if recipe.training.precision == "float64":

@@ -46,8 +46,7 @@ def find(recipe: str | Path) -> Path:
     known = shipped()
     if str(recipe) not in known:
         raise UserError(
-            f"unknown recipe {str(recipe)!r}: {nearest(str(recipe), known)}"
-            f" (shipped: {', '.join(known) or 'none'}; or give the path of a .toml file)"
+            f"unknown recipe {str(recipe)!r}: {nearest(str(recipe), known)}; or give the path of a .toml file"
         )
     return known[str(recipe)]
 

@@ -137,6 +137,12 @@ class TrainingSettings(BaseModel):
                 f"minimum_learning_rate {self.minimum_learning_rate:g} is above learning_rate"
                 f" {self.learning_rate:g}: lower it"
             )
+        trigger = self.average_trigger
+        if self.averaging == "sgd-average" and self.patience is not None and self.patience <= trigger:
+            raise ValueError(
+                f"patience {self.patience} ends training before average_trigger {trigger} begins to average:"
+                " make it larger"
+            )
         if self.validation is None:
             for key, value, known in (
                 ("patience", self.patience, None),

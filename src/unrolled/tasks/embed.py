@@ -93,7 +93,7 @@ class Embed(base.SelfLearning):
 
     @classmethod
     def scores_of(cls, sections: EmbedSections) -> Sequence[str]:
-        return ("pairs", "analogies")
+        return [name for name in ("pairs", "analogies") if getattr(sections.metrics, name) is not None]
 
     @classmethod
     def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:

@@ -70,7 +70,8 @@ class LanguageModel(base.Task):
 
     @classmethod
     def scores_of(cls, sections: LanguageModelSections) -> Sequence[str]:
-        return ("perplexity", "nats_per_token", "bits_per_character")
+        words = sections.text.kind == "word"  # whose characters are not all known
+        return ("perplexity", "nats_per_token", *(() if words else ("bits_per_character",)))
 
     def unlike(self, other: LanguageModel) -> str | None:
         return None if self.sections.data.form == other.sections.data.form else "data.form"

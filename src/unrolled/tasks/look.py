@@ -68,6 +68,11 @@ def translate(paths: Sequence[Path]) -> str:
         )
     names = [os.path.abspath(path) for path in paths]
     train = names[0] if len(names) == 1 else (names[0], names[1])
+    if len(paths) == 2 and all("\t" in next(iter(text.read_lines(path)), "") for path in paths):
+        raise UserError(
+            "both files hold tabs, but two files are a source and a target, line by line: for pairs give one"
+            " file, and the other as data.dev in the recipe"
+        )
     source, target, pairs = _sides(text.ParallelCorpus(text.ParallelData(train=train)))
     grouped = len(source.repeated) < 0.98 * pairs and source.kind == "character"
     held_out = max(1, min(2000, pairs // 20))

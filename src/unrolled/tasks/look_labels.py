@@ -20,6 +20,7 @@ from unrolled.metrics import schemes
 SAMPLE = 100_000
 """Examples looked at; more would not change the advice."""
 _MOST_LABELS = 1000
+_FEW_LABELS = 20
 _TAG = re.compile(r"O|[BIES]-.+")
 
 
@@ -37,6 +38,11 @@ def classify(paths: Sequence[Path]) -> str:
         raise UserError(
             f"{paths[0]}: {len(labels):,} different labels in {len(examples):,} texts: a line should be a"
             " label, a space and a text; or, in a .tsv, have a column for each"
+        )
+    if len(labels) > _FEW_LABELS and len(examples) < 10 * len(labels):
+        raise UserError(
+            f"{paths[0]}: {len(labels)} labels in {len(examples):,} texts, such as {_most(labels)}: is the"
+            " first word of a line its label? Columns of words and tags are for unrolled new tag"
         )
     words = [example.text.split() for example in examples]
     lengths = np.array([len(each) for each in words])
@@ -97,6 +103,11 @@ def tag(paths: Sequence[Path]) -> str:
         raise UserError(
             f"{paths[0]}: {len(tags):,} different tags, such as {next(iter(tags))!r}: the last column should"
             " hold the tag"
+        )
+    if len(examples) == 1 and len(tags) > len(examples[0].words) // 2 > _FEW_LABELS:
+        raise UserError(
+            f"{paths[0]}: one sentence with {len(tags)} different tags: a line should hold a word and its"
+            " tag, and a blank line end a sentence"
         )
     scheme = _scheme([example.tags for example in examples])
     few = sum(words.values()) < 50_000

@@ -35,7 +35,13 @@ class Plan(Sequence[B], Generic[T, B]):
 
 
 def chunks(stream: Iterable[T]) -> Iterator[list[T]]:
-    """A stream in pieces of :data:`CHUNK`; one is read only when the one before it is done with."""
+    """A stream in pieces of :data:`CHUNK`; one is read only when the one before it is done with.
+
+    Raises:
+        TypeError: it is a single text, whose characters would be taken for lines.
+    """
+    if isinstance(stream, str):
+        raise TypeError(f"a list of lines is wanted; a single one is [{stream!r}]")
     iterator = iter(stream)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk

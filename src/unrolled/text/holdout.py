@@ -10,7 +10,9 @@ import numpy as np
 from unrolled.errors import UserError
 
 
-def hold_out(keys: Iterable[str], sizes: Mapping[str, float], seed: int) -> Callable[[str], str]:
+def hold_out(
+    keys: Iterable[str], sizes: Mapping[str, float], seed: int, noun: str = "texts"
+) -> Callable[[str], str]:
     """Divide distinct keys into held-out parts and ``"train"``: a function from key to part.
 
     A key's part depends on the key, the seed and the set of all keys, not on their order or repetition; white
@@ -18,6 +20,7 @@ def hold_out(keys: Iterable[str], sizes: Mapping[str, float], seed: int) -> Call
 
     Args:
         keys: read once; repeated keys count once.
+        noun: what they are called in a message.
         sizes: part → number of keys, or below 1 their share.
 
     Raises:
@@ -37,7 +40,7 @@ def hold_out(keys: Iterable[str], sizes: Mapping[str, float], seed: int) -> Call
         if size and taken >= len(order):
             raise UserError(
                 f"data.{part}_size = {size:g} leaves nothing to train on: there are {len(order)} distinct"
-                " texts on the side that data.split_by names"
+                f" {noun}"
             )
         borders.append((part, int(order[taken]) if taken < len(order) else 0))
 

@@ -52,6 +52,10 @@ class ParallelCorpus(PairedCorpus[ParallelData]):
     noun = "pairs"
 
     @property
+    def counted(self) -> str:
+        return f"texts on the {self.data.split_by} side (data.split_by)"
+
+    @property
     def grouped(self) -> bool:
         return self.data.group_references
 

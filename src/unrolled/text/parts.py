@@ -31,6 +31,11 @@ class PartedCorpus(ABC, Generic[R, D]):
     def __init__(self, data: D) -> None:
         self.data = data
 
+    @property
+    def counted(self) -> str:
+        """What is counted when holding out."""
+        return self.noun
+
     hint = ""
     """What to say where a part turns out to be empty."""
 
@@ -87,7 +92,7 @@ class PartedCorpus(ABC, Generic[R, D]):
     @cached_property
     def _hold_out(self) -> Callable[[str], str]:
         keys = (self.key(example) for example in self.read_origin(self.data.train, "train"))
-        return hold_out(keys, self.sizes, self.data.split_seed)
+        return hold_out(keys, self.sizes, self.data.split_seed, self.counted)
 
     def read_named(self, origin: str, part: Part, keys: Sequence[str]) -> Iterator[Record] | None:
         """A Hugging Face data set, its fields under ``keys``, or a named source; None where it is a path.

@@ -30,7 +30,10 @@ def check_training(recipe: Recipe, device: torch.device) -> None:
     task, settings = tasks.find(recipe.task), recipe.training
     if settings.precision == "bfloat16" and device.type == "cpu":
         raise UserError("training.precision: bfloat16 needs a GPU; on this device use float32")
-    Selection(settings.selection, task.scores_of(recipe.sections))
+    scores = task.scores_of(recipe.sections)
+    Selection(settings.selection, scores)
+    if settings.validation is not None and not scores:
+        raise UserError("nothing to score dev with: give [metrics], or set training.validate_every = 0")
     if issubclass(task, tasks.SelfLearning):
         for key in _DESCENT:
             if getattr(settings, key) != TrainingSettings.model_fields[key].default:

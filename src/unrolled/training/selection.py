@@ -24,9 +24,9 @@ class Selection:
     """
 
     def __init__(self, metric: str | None, known: Sequence[str]) -> None:
-        self.metric = known[0] if metric is None else metric
-        if self.metric not in known:
-            raise UserError(f"training.selection: no dev score {metric!r}: {nearest(self.metric, known)}")
+        self.metric = next(iter(known), "") if metric is None else metric
+        if metric is not None and metric not in known:
+            raise UserError(f"training.selection: no dev score {metric!r}: {nearest(metric, known)}")
         self.best: float | None = None
         self.best_update = 0
         self.stalled = 0

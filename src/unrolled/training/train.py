@@ -89,7 +89,8 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         for path in (folder.path / "cache").glob("*"):
             if path.name not in tasks.find(recipe.task).reusable:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    recipe.write(folder.recipe)
+    if saved is None:
+        recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
     task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
     torch.manual_seed(seed_for(recipe.training.seed, 0))
@@ -106,6 +107,7 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.save(logged=0)
     else:
         trainer.resume(saved)
+        recipe.write(folder.recipe)  # what may change: how long, how often
         saved.tensors.clear()  # the model has them
         if trainer.done and folder.read_scores().get("update") == trainer.update:
             show.say(
@@ -149,12 +151,18 @@ def _check_unchanged(recipe: Recipe, folder: RunFolder) -> None:
         UserError: a key differs that may not; it is named with both values.
     """
     recorded = open_recipe(folder)
+    if recipe.task != recorded.task:
+        raise UserError(
+            f"{folder}: was begun for task {recorded.task!r}, and this recipe is for {recipe.task!r}: train"
+            " into another folder with --run"
+        )
     changed = recipe.changes(recorded)
     if changed:
         mine, theirs = recipe.settings(), recorded.settings()
         before = theirs[changed[0]].value if changed[0] in theirs else "not there"
         after = mine[changed[0]].value if changed[0] in mine else "not there"
-        others = f" (and {', '.join(changed[1:])})" if changed[1:] else ""
+        more = [*changed[1:4], *([f"{len(changed) - 4} more"] if len(changed) > 4 else [])]
+        others = f" (and {', '.join(more)})" if more else ""
         raise UserError(
             f"{folder}: {changed[0]} was {before!r} when this run began and is {after!r} now{others}:"
             " put it back, or train into another folder"

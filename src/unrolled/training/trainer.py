@@ -318,7 +318,8 @@ class Trainer:
         self.carried = None if carried is None else tuple(tensors[str(i)] for i in range(carried))
         self.update, self.epoch, self.index = saved.step, record["epoch"], record["index"]
         self.schedule.load(record["schedule"])
-        if self.schedule.ends and self.planned_updates > self.schedule.horizon:
+        planned = self.settings.schedule_updates is None
+        if planned and self.schedule.ends and self.planned_updates > self.schedule.horizon:
             raise UserError(
                 f"{self.folder}: its {self.settings.schedule} schedule reaches a learning rate of 0 at update"
                 f" {self.schedule.horizon}, and further ones would change nothing: begin a new run with"
