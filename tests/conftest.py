@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -17,11 +19,16 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 
 @pytest.fixture(scope="session")
-def data() -> Path:
+def lacking() -> Callable[[str], NoReturn]:
+    """What to do, with a reason, where something that a test needs is not there: skip, in CI fail."""
+    return pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+
+
+@pytest.fixture(scope="session")
+def data(lacking: Callable[[str], NoReturn]) -> Path:
     """The folder of real data sets; without it a skip that says why, in CI a failure."""
     folder = Path(os.environ.get("UNROLLED_DATA") or Path(__file__).parents[2] / "shared" / "data")
     if not folder.is_dir():
-        lacking = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         lacking(f"needs real data: set UNROLLED_DATA (looked in {folder})")
     return folder
 

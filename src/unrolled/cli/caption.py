@@ -21,7 +21,7 @@ from unrolled.cli.running import (
     TopPOption,
     WeightsOption,
     WithOption,
-    given,
+    decoding,
     open_run,
     print_json_array,
     print_written,
@@ -78,19 +78,8 @@ def caption(
 
         attention.mkdir(parents=True, exist_ok=True)
         check_target(attention / "sheet.png")
-    chosen = settings(ctx)
-    captioner = cast("Captioner", open_run(run, chosen, verb="caption", others=others))
-    options = given(
-        beam=beam,
-        length_penalty=length_penalty,
-        weights=weights,
-        nbest=nbest,
-        samples=samples,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=chosen.seed,
-    )
+    captioner = cast("Captioner", open_run(run, settings(ctx), verb="caption", others=others))
+    options = decoding(ctx)
     bad = set(_unreadable(captioner, pictures)) if skip_bad else set()
     good = [picture for picture in pictures if picture not in bad]
     answers = zip(map(str, good), captioner.predict(map(str, good), **options), strict=True)

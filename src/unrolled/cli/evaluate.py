@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
+_NO_LABELS = "this task has no labels that could be confused: leave --confusion out"
+
 
 @app.command()
 def evaluate(
@@ -45,7 +47,7 @@ def evaluate(
     check_plot(confusion)
     predictor = open_run(run, settings(ctx), others=others)
     if confusion is not None and "accuracy" not in predictor.task.score_names:
-        raise UserError("this task has no labels that could be confused: leave --confusion out")
+        raise UserError(_NO_LABELS)
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     if json:
@@ -87,5 +89,5 @@ def _draw_confusion(scores: dict[str, Score], path: Path) -> None:
 
     tables = [score.details["confusion"] for score in scores.values() if "confusion" in score.details]
     if not tables:
-        raise UserError("this task has no labels that could be confused: leave --confusion out")
+        raise UserError(_NO_LABELS)
     draw_confusion(tables[0]["counts"], tables[0]["labels"], path)

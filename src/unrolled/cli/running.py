@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 import typer
 
-from unrolled.cli.everywhere import Settings
+from unrolled.cli.everywhere import Settings, settings
 from unrolled.cli.lines import chunks, print_line
 from unrolled.errors import UserError
 
@@ -143,6 +143,14 @@ def print_json_array(answers: Iterable[tuple[str, Answer]]) -> Iterator[tuple[st
 def given(**options: Any) -> dict[str, Any]:
     """The options that were given: the others are the recipe's."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+_DECODING = ("beam", "length_penalty", "weights", "nbest", "samples", "temperature", "top_k", "top_p")
+
+
+def decoding(ctx: typer.Context) -> dict[str, Any]:
+    """The options of ``[decoding]`` that were given to a command that writes, ``--seed`` among them."""
+    return given(seed=settings(ctx).seed, **{name: ctx.params[name] for name in _DECODING})
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

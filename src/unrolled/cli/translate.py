@@ -21,7 +21,7 @@ from unrolled.cli.running import (
     TopPOption,
     WeightsOption,
     WithOption,
-    given,
+    decoding,
     open_run,
     print_json_array,
     print_written,
@@ -72,19 +72,8 @@ def translate(
         from unrolled.drawing import check_target
 
         check_target(attention)
-    chosen = settings(ctx)
-    translator = cast("Translator", open_run(run, chosen, verb="translate", others=others))
-    options = given(
-        beam=beam,
-        length_penalty=length_penalty,
-        weights=weights,
-        nbest=nbest,
-        samples=samples,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=chosen.seed,
-    )
+    translator = cast("Translator", open_run(run, settings(ctx), verb="translate", others=others))
+    options = decoding(ctx)
     answers = (
         pair
         for chunk in chunks(file)

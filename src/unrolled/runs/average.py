@@ -9,11 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from unrolled import tasks
 from unrolled.errors import UserError
 from unrolled.runs import checkpoint
 from unrolled.runs.folder import RunFolder
-from unrolled.runs.load import open_recipe, open_task, same_reading, same_task, same_tokenizers
+from unrolled.runs.load import beside, opened
 from unrolled.runs.weights import read_tensors, write_tensors
 
 WEIGHTS = "weights."
@@ -36,20 +35,18 @@ def average(sources: Sequence[str | Path], output: str | Path) -> None:
     if Path(output).exists():
         raise UserError(f"{output}: exists: give a new folder")
     found = [_source(Path(source)) for source in sources]
-    first, recipe = found[0][0], open_recipe(found[0][0])
+    run = opened(found[0][0])
+    first = run.folder
     for folder, _ in found[1:]:
-        same_task(recipe, first, open_recipe(folder), folder)
-        same_tokenizers(first, folder)
-        same_reading(open_task(first), first, open_task(folder), folder)
+        beside(run, folder)
     tensors = mean([tensors for _, tensors in found], [str(source) for source in sources])
     target = RunFolder(output)
     target.create()
     (target.path / "cache").mkdir()
     for path in (first.recipe, *first.tokenizers.values()):
         shutil.copyfile(path, target.path / path.name)
-    parts = {"dev", "test", "pictures", *tasks.find(recipe.task).reusable}  # what evaluation reads
     for path in (first.path / "cache").glob("*"):
-        if path.name.partition(".")[0] in parts:
+        if path.name.partition(".")[0] in run.task.judged_by:
             copy = shutil.copytree if path.is_dir() else shutil.copyfile
             copy(path, target.path / "cache" / path.name)
     write_tensors(target.model, tensors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -31,19 +32,54 @@ def load(
         raise UserError("no run given")
     place = find_device(device)
     use_threads(threads)
-    first = folders[0]
-    recipe = open_recipe(first)
-    check_trained(first)
-    task = tasks.find(recipe.task).open(recipe.sections, first.path)
-    models = [trained(task, recipe, first, place)]
-    for folder in folders[1:]:
-        own = open_recipe(folder)
-        same_task(recipe, first, own, folder)
-        same_tokenizers(first, folder)
-        voting = tasks.find(own.task).open(own.sections, folder.path)
-        same_reading(task, first, voting, folder)
-        models.append(trained(voting, own, folder, place))
-    return task.predictor(models)
+    for folder in folders:
+        folder.check()
+        check_trained(folder)
+    first = opened(folders[0])
+    voting = [first, *(beside(first, folder) for folder in folders[1:])]
+    return first.task.predictor([trained(each, place) for each in voting])
+
+
+class Opened(NamedTuple):
+    """A run, its recipe and its job."""
+
+    folder: RunFolder
+    recipe: Recipe
+    task: tasks.Task
+
+
+def opened(folder: RunFolder) -> Opened:
+    """A run as its preparation left it, trained or not.
+
+    Raises:
+        UserError: as :func:`open_recipe`; or a file that it needs is missing or damaged.
+    """
+    return _open(folder, open_recipe(folder))
+
+
+def _open(folder: RunFolder, recipe: Recipe) -> Opened:
+    return Opened(folder, recipe, tasks.find(recipe.task).open(recipe.sections, folder.path))
+
+
+def beside(first: Opened, folder: RunFolder) -> Opened:
+    """Another run, whose model may answer together with the first one's.
+
+    Raises:
+        UserError: as :func:`opened`; or the two differ in task, tokenizers, or a key by which they read or
+            answer otherwise.
+    """
+    recipe = open_recipe(folder)
+    if recipe.task != first.recipe.task:
+        raise UserError(
+            f"{first.folder} is a run of {first.recipe.task!r}, {folder} of {recipe.task!r}: give runs of one"
+            " task"
+        )
+    same_tokenizers(first.folder, folder)
+    other = _open(folder, recipe)
+    key = first.task.unlike(other.task)
+    if key is not None:
+        raise UserError(f"{first.folder} and {folder} differ in {key}: they cannot answer together")
+    return other
 
 
 def open_recipe(folder: RunFolder) -> Recipe:
@@ -70,52 +106,18 @@ def check_trained(folder: RunFolder) -> None:
         )
 
 
-def open_task(folder: RunFolder) -> tasks.Task:
-    """The job that a run was trained for, as its preparation left it.
-
-    Raises:
-        UserError: as :func:`open_recipe`.
-    """
-    recipe = open_recipe(folder)
-    return tasks.find(recipe.task).open(recipe.sections, folder.path)
-
-
-def trained(task: tasks.Task, recipe: Recipe, folder: RunFolder, device: torch.device) -> nn.Module:
+def trained(run: Opened, device: torch.device) -> nn.Module:
     """The task's model with the run's best weights, in evaluation mode.
 
     Raises:
-        UserError: the run has no weights, they are damaged, or belong to another model.
+        UserError: the weights are damaged, or belong to another model.
     """
-    check_trained(folder)
     with torch.random.fork_rng(devices=[]):  # Fresh weights draw numbers; the caller's generator is not ours.
-        model = task.build()
-    if recipe.training.precision == "float64":
+        model = run.task.build()
+    if run.recipe.training.precision == "float64":
         model = model.double()
-    restore(model, mapped_tensors(folder.model), folder.model)
+    restore(model, mapped_tensors(run.folder.model), run.folder.model)
     return model.to(device).eval()
-
-
-def same_task(recipe: Recipe, folder: RunFolder, other: Recipe, other_folder: RunFolder) -> None:
-    """Refuse two runs of different tasks.
-
-    Raises:
-        UserError: they do; both are named.
-    """
-    if recipe.task != other.task:
-        raise UserError(
-            f"{folder} is a run of {recipe.task!r}, {other_folder} of {other.task!r}: give runs of one task"
-        )
-
-
-def same_reading(task: tasks.Task, folder: RunFolder, other: tasks.Task, other_folder: RunFolder) -> None:
-    """Refuse two runs of one task that do not read, or answer, alike.
-
-    Raises:
-        UserError: they do not; the recipe's key is named.
-    """
-    key = task.unlike(other)
-    if key is not None:
-        raise UserError(f"{folder} and {other_folder} differ in {key}: they cannot answer together")
 
 
 def same_tokenizers(folder: RunFolder, other: RunFolder) -> None:

@@ -116,6 +116,7 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
     Sections = CaptionSections
     predictor_type = Captioner
     reusable = ("features",)
+    judged_by = ("dev", "test", "features", "pictures")
 
     sections: CaptionSections
 

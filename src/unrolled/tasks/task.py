@@ -137,6 +137,8 @@ class Task(ABC):
     predictor_type: ClassVar[type[Predictor]]
     reusable: ClassVar[tuple[str, ...]] = ()
     """What of the run's cache is right whatever the recipe says: kept when a preparation begins anew."""
+    judged_by: ClassVar[tuple[str, ...]] = ("dev", "test")
+    """What of it an evaluation reads, by names without their endings."""
 
     def __init__(self, sections: Any, folder: Path) -> None:
         self.sections = sections

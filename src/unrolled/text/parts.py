@@ -36,8 +36,10 @@ class PartedCorpus(ABC, Generic[R, D]):
         """What is counted when holding out."""
         return self.noun
 
-    hint = ""
-    """What to say where a part turns out to be empty."""
+    @property
+    def hint(self) -> str:
+        """What to say where a part turns out to be empty."""
+        return ""
 
     @abstractmethod
     def read_origin(self, origin: Any, part: Part) -> Iterator[R]:

@@ -31,7 +31,7 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
         return found if self.data.form == "documents" else _lines(found)
 
     @property
-    def hint(self) -> str:  # type: ignore[override]
+    def hint(self) -> str:
         if self.data.form != "stream" or not self.sizes:
             return ""
         return ": a stream is divided between its lines: break long ones, or give dev and test files"

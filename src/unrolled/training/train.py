@@ -89,7 +89,6 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         for path in (folder.path / "cache").glob("*"):
             if path.name not in tasks.find(recipe.task).reusable:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    if saved is None:
         recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
     task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
@@ -110,14 +109,9 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         recipe.write(folder.recipe)  # what may change: how long, how often
         saved.tensors.clear()  # the model has them
         if trainer.done and folder.read_scores().get("update") == trainer.update:
-            show.say(
-                f"{folder}: finished after {trainer.update} updates; nothing to do"
-                + (
-                    ""
-                    if trainer.schedule.ends
-                    else " (more training.updates or training.epochs go on from there)"
-                )
-            )
+            advice = " (more training.updates or training.epochs go on from there)"
+            more = "" if trainer.schedule.ends else advice
+            show.say(f"{folder}: finished after {trainer.update} updates; nothing to do{more}")
             return
         show.say(f"{folder}: going on from update {trainer.update}")
     logged = saved.record["logged"] if saved is not None else 0

@@ -6,6 +6,7 @@ where not, the loop runs it as it is written.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -49,7 +50,7 @@ def unroll(
     mode = (cell.training, torch.is_grad_enabled())
     if mode in _refused.get(cell, ()):
         return None
-    chance = torch.get_rng_state()
+    chance = torch.get_rng_state(), random.getstate()
     projected = cell.project(inputs)
     parts, wrap = ((projected,), _only) if isinstance(projected, Tensor) else (projected, tuple)
     try:
@@ -57,7 +58,8 @@ def unroll(
         found = trace(cell, [part[0] for part in parts], wrap, state, memory)
     except Untraceable as reason:
         _refused.setdefault(cell, {})[mode] = str(reason)
-        torch.set_rng_state(chance)  # the loop will draw what was drawn here
+        torch.set_rng_state(chance[0])  # the loop will draw what was drawn here
+        random.setstate(chance[1])
         return None
     if lengths is not None and int(lengths.min()) == time:
         lengths = None

@@ -56,7 +56,6 @@ def trace(
     if changed():
         raise Untraceable("a step that changes its cell")
     if random.getstate() != chance:
-        random.setstate(chance)
         raise Untraceable("a choice by chance")
     return recorder.finish(parts, states, after, output)
 
