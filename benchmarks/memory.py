@@ -58,7 +58,7 @@ def write(path: Path, size: int, seed: int = 1) -> None:
 
 
 class Peak:
-    """The highest ``RssAnon`` of this process while the block runs, in bytes."""
+    """The highest ``RssAnon`` of this process and its children together while the block runs, in bytes."""
 
     def __enter__(self) -> Peak:
         self.bytes = 0
@@ -73,16 +73,26 @@ class Peak:
 
     @staticmethod
     def now() -> int:
-        """``RssAnon`` of this process, in bytes."""
-        status = Path("/proc/self/status").read_text()
-        line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
-        return int(line.split()[1]) * 1024
+        """``RssAnon`` of this process and its children, in bytes."""
+        processes = ["self"]
+        for thread in Path("/proc/self/task").iterdir():
+            processes += _read(thread / "children").split()
+        lines = [line for each in processes for line in _read(Path("/proc", each, "status")).splitlines()]
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon"))
 
     def _watch(self) -> None:
         while True:
             self.bytes = max(self.bytes, self.now())
             if self._done.wait(0.05):
                 return
+
+
+def _read(path: Path) -> str:
+    """What it says; nothing where the process has ended since."""
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
 
 
 def measure(folder: Path, size: int, kind: str, updates: int) -> dict[str, float]:

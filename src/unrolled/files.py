@@ -12,6 +12,8 @@ from pathlib import Path
 from unrolled.errors import RunError
 
 Buffer = bytes | memoryview
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system answers where nothing more can be written."""
 
 
 @contextmanager
@@ -24,7 +26,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if error.errno in FULL:
             advice = "; what was saved before is intact: free some space, then give the same command again"
         else:
             advice = ""

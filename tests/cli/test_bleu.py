@@ -70,3 +70,10 @@ def test_an_unknown_tokenization_names_the_known_ones(unrolled: Run, cat: tuple[
     assert told.code == 2
     assert "13a" in told.err
     assert "none" in told.err
+
+
+def test_an_empty_file_is_named(unrolled: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    told = unrolled("bleu", tmp_path / "a", "--ref", tmp_path / "a")
+    assert told.code == 2
+    assert "a: is empty: there is nothing to score" in told.err

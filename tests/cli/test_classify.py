@@ -16,3 +16,12 @@ def test_classify_refuses_another_run(unrolled: Callable[..., Any], fake_run: Ca
     told = unrolled("classify", fake_run("generate"), stdin="a\n")
     assert told.code == 2
     assert "unrolled generate" in told.err
+
+
+def test_files_follow_one_another(unrolled: Any, fake_run: Any, tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / name).write_text(f"{name}\n")
+    run = fake_run("classify")
+    assert unrolled("classify", run, tmp_path / "a", tmp_path / "b").lines == ["A", "B"]
+    run = fake_run("tag", name="tagger")
+    assert unrolled("tag", run, tmp_path / "b", tmp_path / "a").lines == ["b\tB", "", "a\tA", ""]

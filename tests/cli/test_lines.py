@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -72,3 +74,18 @@ def test_invalid_text_is_named_after_what_came_before_it(
 def test_an_answer_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     print_line("two\nlines")
     assert capsys.readouterr().out == "two lines\n"
+
+
+def test_leaving_before_the_input_ends_is_no_error() -> None:
+    code = "import sys; from unrolled.cli.lines import chunks; print(next(chunks('-'))); sys.exit(3)"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(b"a line\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"['a line']\n"
+        assert process.wait(60) == 3  # the thread still waits for a second line
+        assert process.stderr.read() == b""

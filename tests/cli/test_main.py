@@ -157,3 +157,13 @@ def test_threads_do_not_spin_while_they_wait_unless_asked_to(monkeypatch: pytest
     monkeypatch.delenv("GOMP_SPINCOUNT")
     main(["--version"])
     assert os.environ["GOMP_SPINCOUNT"] == "1000"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_under_the_output_is_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "lines.txt"
+    file.write_text("a b c d e\n")
+    script = [sys.executable, "-m", "unrolled.cli.main", "bleu", str(file), "--ref", str(file)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(script, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "unrolled: standard output: No space left on device\n")

@@ -46,3 +46,11 @@ def test_sides_that_do_not_fit_say_what_is_needed(
         told = unrolled("score", *arguments)
         assert told.code == 2
         assert says in told.err
+
+
+def test_files_of_unequal_length_are_named(unrolled: Any, fake_run: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a\nb\n")
+    (tmp_path / "b").write_text("a\n")
+    told = unrolled("score", fake_run(), "--source", tmp_path / "a", "--target", tmp_path / "b")
+    assert told.code == 2
+    assert f"{tmp_path / 'a'} has 2 lines but {tmp_path / 'b'} has 1: one each" in told.err

@@ -86,3 +86,11 @@ def test_another_tasks_run_says_which_verb_fits(unrolled: Run, fake_run: Make) -
     assert told.code == 2
     assert f"unrolled classify {run}" in told.err
     assert not (run / "loaded.json").exists()
+
+
+def test_bounds_and_unknown_words(unrolled: Run, fake_run: Make) -> None:
+    run = fake_run()
+    options = ("--min-length", "2", "--max-length", "5", "--replace-unknown")
+    assert unrolled("translate", run, *options, stdin="a\n").code == 0
+    given = json.loads((run / "options.json").read_text())
+    assert given == {"min_length": 2, "max_length": 5, "replace_unknown": True}

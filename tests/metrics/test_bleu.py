@@ -181,3 +181,9 @@ def test_shorter_n_grams(order: int) -> None:
 def test_an_order_that_is_not_counted_is_refused() -> None:
     with pytest.raises(UserError, match="order 5 is not possible: 1 to 4"):
         bleu(["a"], [["a"]], order=5)
+
+
+@pytest.mark.parametrize("tokenize", ["13a", "none"])
+def test_multi30k_scores_as_sacrebleu_does(data, multi30k_outputs, tokenize):
+    outputs, references = multi30k_outputs(data)
+    assert_equal(bleu(outputs, references, tokenize), oracle(outputs, references, tokenize)[0])

@@ -41,3 +41,9 @@ def test_identical_text_scores_100_and_disjoint_text_0():
 def test_impossible_orders_are_named():
     with pytest.raises(UserError, match="at least one must be above 0"):
         chrf(["a"], [["a"]], character_order=0)
+
+
+def test_multi30k_scores_as_sacrebleu_does(data, multi30k_outputs):
+    outputs, references = multi30k_outputs(data)
+    theirs = sacrebleu.CHRF().corpus_score(outputs, [[line for (line,) in references]])
+    assert chrf(outputs, references).value == pytest.approx(theirs.score, abs=1e-9, rel=0)

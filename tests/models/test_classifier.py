@@ -108,3 +108,21 @@ def test_consistency_counts_in_training_alone() -> None:
     assert torch.allclose(model.learn(TEXTS, labels), plain.loss(plain(TEXTS), labels))
     model.train().dropout.p = 0.0  # two readings that are one
     assert torch.allclose(model.learn(TEXTS, labels), plain.loss(plain(TEXTS), labels))
+
+
+def test_the_weight_of_a_label_is_of_the_texts_that_have_it() -> None:
+    model = make(several=True)
+    logits = model(TEXTS)
+    p = model.probabilities(logits)
+    labels, weights = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]]).double(), torch.tensor([3.0, 0.5, 9.0])
+    wanted = -(weights * labels * p.log() + (1 - labels) * (1 - p).log()).sum()
+    assert torch.allclose(model.loss(logits, labels, weights.double()), wanted)
+
+
+def test_the_temperature_is_not_part_of_what_is_learnt() -> None:
+    model = make(consistency=1.0, readout_dropout=0.5).train()
+    torch.manual_seed(2)
+    cold = model.learn(TEXTS, LABELS.double())
+    model.temperature.fill_(7)
+    torch.manual_seed(2)
+    assert torch.equal(model.learn(TEXTS, LABELS.double()), cold)

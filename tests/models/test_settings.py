@@ -4,7 +4,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from unrolled.errors import UserError
 from unrolled.models import DecoderSettings, EncoderDecoderSettings
 
 
@@ -24,11 +23,11 @@ def test_unknown_keys_and_values_are_refused():
 
 
 def test_a_mistyped_cell_is_found_before_any_data_is_read():
-    with pytest.raises(UserError, match="did you mean 'gru'"):
+    with pytest.raises(ValidationError, match="did you mean 'gru'"):
         DecoderSettings(cell="grru")
-    with pytest.raises(UserError, match="did you mean 'reset'"):
+    with pytest.raises(ValidationError, match="did you mean 'reset'"):
         DecoderSettings(cell="gru", cell_options={"rset": "after"})
-    with pytest.raises(UserError, match="reset='sometimes'"):
+    with pytest.raises(ValidationError, match="reset='sometimes'"):
         DecoderSettings(cell="gru", cell_options={"reset": "sometimes"})
 
 

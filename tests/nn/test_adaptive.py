@@ -5,15 +5,14 @@ import torch
 from torch import nn
 
 from unrolled.errors import UserError
-from unrolled.nn.adaptive import AdaptiveSoftmax, Projection, make_projection
+from unrolled.nn.adaptive import AdaptiveSoftmax, ClusteredSoftmax, Projection, TableSoftmax, make_projection
+from unrolled.nn.embedding import Embedding, tie
 
 CUTOFFS = (6, 15)
+Pair = tuple[ClusteredSoftmax, nn.AdaptiveLogSoftmaxWithLoss]
 
 
-@pytest.fixture
-def pair() -> tuple[AdaptiveSoftmax, nn.AdaptiveLogSoftmaxWithLoss]:
-    """Ours and torch's with the same weights; torch's tails have no bias."""
-    torch.manual_seed(3)
+def narrowing() -> tuple[AdaptiveSoftmax, nn.AdaptiveLogSoftmaxWithLoss]:
     ours = AdaptiveSoftmax(16, 40, cutoffs=CUTOFFS, factor=2.0).double()
     theirs = nn.AdaptiveLogSoftmaxWithLoss(16, 40, list(CUTOFFS), div_value=2.0, head_bias=True).double()
     with torch.no_grad():
@@ -26,25 +25,70 @@ def pair() -> tuple[AdaptiveSoftmax, nn.AdaptiveLogSoftmaxWithLoss]:
     return ours, theirs
 
 
+def of_a_table() -> tuple[TableSoftmax, nn.AdaptiveLogSoftmaxWithLoss]:
+    ours = TableSoftmax(16, 40, cutoffs=CUTOFFS).double()
+    theirs = nn.AdaptiveLogSoftmaxWithLoss(16, 40, list(CUTOFFS), div_value=1.0, head_bias=True).double()
+    with torch.no_grad():
+        nn.init.normal_(ours.bias[: CUTOFFS[0]])
+        nn.init.normal_(ours.cluster_bias)
+        theirs.head.weight.copy_(torch.cat((ours.weight[: CUTOFFS[0]], ours.cluster_weight)))
+        theirs.head.bias.copy_(torch.cat((ours.bias[: CUTOFFS[0]], ours.cluster_bias)))
+        for (first, end), theirs_tail in zip(ours.clusters, theirs.tail, strict=True):
+            theirs_tail[0].weight.copy_(torch.eye(16))
+            theirs_tail[1].weight.copy_(ours.weight[first:end])
+    return ours, theirs
+
+
+@pytest.fixture(params=[narrowing, of_a_table])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """Ours and torch's with the same weights; torch's tails have no bias."""
+    torch.manual_seed(3)
+    return request.param()
+
+
 def example(n: int = 30) -> tuple[torch.Tensor, torch.Tensor]:
     torch.manual_seed(4)
     return torch.randn(n, 16, dtype=torch.double, requires_grad=True), torch.randint(40, (n,))
 
 
-def test_loss_and_gradients_are_torchs(pair) -> None:
-    ours, theirs = pair
-    features, targets = example()
+def test_loss_and_gradients_are_torchs() -> None:
+    torch.manual_seed(3)
+    (ours, theirs), (features, targets) = narrowing(), example()
     loss, expected = ours.loss(features, targets), -theirs(features, targets).output.sum()
     torch.testing.assert_close(loss, expected)
     found = torch.autograd.grad(loss, (features, ours.head.weight, ours.down[1].weight, ours.tails[0].weight))
     wanted = torch.autograd.grad(
         expected, (features, theirs.head.weight, theirs.tail[1][0].weight, theirs.tail[0][1].weight)
     )
-    for one, two in zip(found, wanted, strict=True):
-        torch.testing.assert_close(one, two)
+    torch.testing.assert_close(found, wanted)
 
 
-def test_log_probs_are_torchs_and_sum_to_one(pair) -> None:
+def test_loss_and_gradients_of_a_table_are_torchs() -> None:
+    torch.manual_seed(3)
+    (ours, theirs), (features, targets) = of_a_table(), example()
+    loss, expected = ours.loss(features, targets), -theirs(features, targets).output.sum()
+    torch.testing.assert_close(loss, expected)
+    found = torch.autograd.grad(loss, (features, ours.weight, ours.cluster_weight, ours.cluster_bias))
+    of_features, head, head_bias, *tails = torch.autograd.grad(
+        expected,
+        (features, theirs.head.weight, theirs.head.bias, theirs.tail[0][1].weight, theirs.tail[1][1].weight),
+    )
+    clusters = len(ours.clusters)
+    wanted = of_features, torch.cat((head[:-clusters], *tails)), head[-clusters:], head_bias[-clusters:]
+    torch.testing.assert_close(found, wanted)
+
+
+def test_a_table_is_shared_with_an_embedding() -> None:
+    torch.manual_seed(3)
+    embedding, projection = Embedding(40, 16), TableSoftmax(16, 40, cutoffs=CUTOFFS)
+    tie(embedding, projection)
+    assert projection.weight is embedding.weight
+    projection.loss(torch.randn(3, 16), torch.tensor([2, 10, 30])).backward()
+    assert embedding.weight.grad is not None
+    assert embedding.weight.grad.abs().sum(1).all()  # of a target's softmax every word has a share
+
+
+def test_log_probs_are_torchs_and_sum_to_one(pair: Pair) -> None:
     ours, theirs = pair
     features, targets = example()
     log_probs = ours.log_probs(features)
@@ -57,7 +101,7 @@ def test_log_probs_are_torchs_and_sum_to_one(pair) -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3, 6, 9, 40])
-def test_top_is_that_of_all_log_probs(pair, k: int) -> None:
+def test_top_is_that_of_all_log_probs(pair: Pair, k: int) -> None:
     ours, _ = pair
     features, _ = example()
     for scale in (0.1, 1.0, 8.0):  # flat distributions look into every cluster, peaked ones into few
@@ -80,8 +124,8 @@ def test_ignored_targets_count_for_nothing(cutoffs: tuple[int, ...]) -> None:
     assert projection.loss(features[:0], targets[:0]) == 0
 
 
-def test_targets_of_one_cluster_leave_the_others_without_gradient(pair) -> None:
-    ours, _ = pair
+def test_targets_of_one_cluster_leave_the_others_without_gradient() -> None:
+    ours, _ = narrowing()
     features, _ = example(5)
     ours.loss(features, torch.full((5,), 7)).backward()
     assert ours.tails[0].weight.grad is not None

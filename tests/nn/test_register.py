@@ -70,7 +70,7 @@ def test_names_and_options_nearest_to_a_mistake() -> None:
 
 def test_options_include_those_of_the_bases() -> None:
     assert {"reset", "bias", "orthogonal", "device", "dtype"} == set(cell_options(cells.GRU))
-    assert cell_options(Own) == ["leak"]
+    assert list(cell_options(Own)) == ["leak"]
 
 
 def test_a_name_is_given_once_and_to_cells_alone() -> None:

@@ -216,3 +216,22 @@ def test_runs_that_answer_otherwise_do_not_vote_together(recipe: Path, tmp_path:
         train(recipe, run, overrides=how, threads=1, progress=False)
     with pytest.raises(UserError, match=r"one and .*several differ in data\.several"):
         load(runs)
+
+
+def test_a_temperature_is_not_taken_over(recipe: Path, tmp_path: Path) -> None:
+    asked = ["training.calibrate=true"]
+    train(recipe, tmp_path / "first", overrides=asked, threads=1, progress=False)
+    started = [f"training.start_from={tmp_path / 'first'}", "training.updates=2"]
+    trained = train(recipe, tmp_path / "second", overrides=started, threads=1, progress=False)
+    assert trained.models[0].state_dict()["temperature"] == 1
+
+
+def test_it_is_calibrated_without_a_validation_too(recipe: Path, tmp_path: Path) -> None:
+    overrides = ["training.calibrate=true", "training.validate_every=0"]
+    trained = train(recipe, tmp_path / "run", overrides=overrides, threads=1, progress=False)
+    assert trained.models[0].state_dict()["temperature"] != 1
+
+
+def test_a_label_named_twice_is_refused(recipe: Path) -> None:
+    with pytest.raises(UserError, match=r"data.labels = .*a label stands there twice"):
+        Recipe.read(recipe, ['data.labels=["with", "with"]'])

@@ -203,7 +203,6 @@ def test_the_same_seed_writes_the_same_text(make: Make) -> None:
     assert texts[0].text != texts[2].text
     unseeded = predictor.generate("the", length=40)[0]
     assert predictor.generate("the", length=40, seed=unseeded.seed)[0] == unseeded
-    # A sample does not depend on how many others there are beside it.
     several = predictor.generate("the", length=40, seed=5, samples=3)
     assert len({text.text for text in several}) == 3
     assert next(iter(predictor.predict(["the"], length=40, seed=5))) == texts[0]
@@ -359,7 +358,7 @@ def test_too_little_text_for_the_columns(make: Make) -> None:
 def test_an_empty_file_and_a_bidirectional_model_are_refused(make: Make, recipe: Any) -> None:
     with pytest.raises(UserError, match=r"text\.txt: no texts for data\.train"):
         make(text="")
-    with pytest.raises(UserError, match=r"model: .*reads backwards has seen the answer"):
+    with pytest.raises(UserError, match=r"model.bidirectional: .*reads backwards has seen the answer"):
         recipe("model.bidirectional=true")
 
 
@@ -388,3 +387,27 @@ def test_an_average_can_be_evaluated(tmp_path: Path) -> None:
     one, mean = (load(each) for each in (run, tmp_path / "mean"))
     scores = [each.task.evaluate(each.models, "dev")["perplexity"].value for each in (one, mean)]
     assert scores[0] == pytest.approx(scores[1])
+
+
+def test_clusters_of_a_tied_table_are_trained_kept_and_drawn_from(recipe: Any, tmp_path: Path) -> None:
+    overrides = ["model.cutoffs=[6, 10]", "training.updates=4"]
+    trained = cast(LanguagePredictor, train(recipe(*overrides), tmp_path / "run", threads=1, progress=False))
+    again = cast(LanguagePredictor, load(tmp_path / "run"))
+    texts = [each.generate("the", length=30, seed=3)[0] for each in (trained, again)]
+    assert texts[0] == texts[1]
+    scored = again.score(["the cat sat"])[0]
+    assert scored.log_prob == pytest.approx(trained.score(["the cat sat"])[0].log_prob)
+    with pytest.raises(UserError, match=r"model.cutoffs = \[6, 99\]: should be below the \d+ entries"):
+        train(recipe("model.cutoffs=[6, 99]"), tmp_path / "other", threads=1, progress=False)
+    with pytest.raises(UserError, match=r"model.cutoffs: \[9, 4\] should be numbers above 0 that rise"):
+        recipe("model.cutoffs=[9, 4]")
+
+
+def test_a_prompt_that_is_no_text_is_refused(make: Make) -> None:
+    with pytest.raises(UserError, match="not valid UTF-8"):
+        make("text.kind=character").generate("a\udcff")
+
+
+def test_a_prompts_first_line_may_be_empty(make: Make) -> None:
+    found = make().generate("\nthe", length=3, seed=1)[0]
+    assert found.text.startswith("\nthe")

@@ -81,3 +81,13 @@ def test_two_files_of_pairs_are_no_source_and_target(tmp_path):
         path.write_text("a\tb\nc\td\n")
     with pytest.raises(UserError, match="for pairs give one file"):
         look.translate(paths)
+
+
+def test_what_is_held_out_is_counted_by_distinct_texts(tmp_path: Path) -> None:
+    lines = [f"mis{number}\tword{number % 200}\n" for number in range(5000)]
+    (tmp_path / "pairs.tsv").write_text("".join(lines))
+    written = tasks.find("translate").look([tmp_path / "pairs.tsv"])
+    assert "dev_size = 10\ntest_size = 10\n" in written
+    (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n")
+    with pytest.raises(UserError, match="2 pairs with 2 different targets are too few"):
+        tasks.find("translate").look([tmp_path / "pairs.tsv"])

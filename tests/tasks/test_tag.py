@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from unrolled.cli.main import main
 from unrolled.errors import UserError
 from unrolled.metrics import schemes
 from unrolled.runs import Recipe, load
@@ -157,3 +158,11 @@ def test_mistakes_name_file_and_line(recipe: Path, tmp_path: Path) -> None:
     _, told = prepare(recipe, tmp_path / "f", "data.test=bad.txt")
     (line,) = [each for each in told if "not in the training data" in each]
     assert "bad.txt:3: tag 'S-LOC' of test" in line
+
+
+def test_its_confusions_are_drawn(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    train(recipe, tmp_path / "run", overrides=["training.updates=2"], threads=1, progress=False)
+    assert main(["evaluate", str(tmp_path / "run"), "--confusion", str(tmp_path / "a.png")]) == 0
+    assert (tmp_path / "a.png").stat().st_size > 1000
+    assert "token accuracy" in capsys.readouterr().out

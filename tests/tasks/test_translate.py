@@ -204,3 +204,53 @@ def test_replaced_unknown_characters_are_joined_as_the_target_is(make: Any) -> N
     written["_attend"] = lambda: torch.tensor([[1.0, 0, 0], [0, 1.0, 0], [0, 0, 1.0]])
     found = translator.finish("ab", source, written, translator.task.sections.decoding)
     assert found.text == "A" + found.source_tokens[1]
+
+
+def test_it_resumes_exactly(recipe: Any, tmp_path: Path, resumes_exactly: Any) -> None:
+    (tmp_path / "my.toml").write_text(
+        (tmp_path / "my.toml")
+        .read_text()
+        .replace("hidden_size = 12", "hidden_size = 12\nreadout_dropout = 0.2\nlabel_smoothing = 0.1")
+    )
+    resumes_exactly(tmp_path / "my.toml")
+
+
+def test_neighbours_and_padding_change_scores_by_rounding_alone(make: Any) -> None:
+    translator = make()
+    lines = ["a b c", "c", "b a c a b c a b", "a a"]
+    together = translator.translate(lines, max_length=6)
+    alone = [translator.translate([line], max_length=6)[0] for line in lines]
+    assert [each.text for each in together] == [each.text for each in alone]
+    for one, two in zip(together, alone, strict=True):
+        assert one.score == pytest.approx(two.score, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ('model.tie="all"', r"--set model.tie: model.tie = .* set text.shared = true"),
+        ("decoding.replace_unknown=true", "--set decoding.replace_unknown"),
+        ('model.cell="lstmm"', r"--set model.cell: model.cell: unknown cell 'lstmm': did you mean 'lstm'"),
+        ('model.cell_options={forget_bias="one"}', r"cell_options: forget_bias = 'one': should be like"),
+        ('model.cell_options={bias="no"}', r"cell_options: bias = 'no': should be like its default, True"),
+        ('model.cell_options={dtype="float64"}', "--set model.cell_options: model.cell_options: "),
+    ],
+)
+def test_settings_that_do_not_go_together(recipe: Any, override: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        recipe('model.attention="none"', override)
+
+
+def test_without_attention_no_word_can_be_copied(make: Any) -> None:
+    with pytest.raises(UserError, match="replace_unknown: a model trained with attention"):
+        make('model.attention="none"').translate(["a"], replace_unknown=True)
+
+
+def test_a_single_text_is_not_scored_letter_by_letter(make: Any) -> None:
+    with pytest.raises(TypeError, match="a list of lines is wanted"):
+        make().score("a b", "A B")
+
+
+def test_a_blank_side_is_named(make: Any) -> None:
+    with pytest.raises(UserError, match=r"the target side of data\.train: empty"):
+        make(lines=[("a", ""), ("b", " ")])

@@ -42,3 +42,8 @@ def test_space_around_a_key_does_not_count():
 def test_something_must_be_left(sizes):
     with pytest.raises(UserError, match="leaves nothing to train on: there are 10 distinct"):
         hold_out([str(i) for i in range(10)], sizes, 1)
+
+
+def test_a_share_is_at_least_one():
+    part_of = hold_out(["a", "b", "c"], {"test": 0.05, "dev": 0.05}, 1)
+    assert sorted(map(part_of, "abc")) == ["dev", "test", "train"]

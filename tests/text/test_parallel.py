@@ -102,9 +102,13 @@ def test_tatoeba_by_its_english_side(data):
 def test_segments_are_kept_beside_a_run(corpus, tmp_path):
     segments = [Segment("a\u2028b é", ["c", "d"], "f", 1), Segment("", [""], "f", 2)]
     write_part(tmp_path / "dev.jsonl", segments)
-    assert read_part(tmp_path / "dev.jsonl", "dev", Segment) == segments
-    with pytest.raises(UserError, match=r"no test part \(it has: dev\)"):
-        read_part(tmp_path / "test.jsonl", "test", Segment)
+    data = ParallelData(train="pairs.tsv", dev_size=2)
+    assert read_part(tmp_path, "dev", Segment, data) == segments
+    with pytest.raises(UserError, match=r"no test part \(it has: train, dev\)"):
+        read_part(tmp_path, "test", Segment, data)
     (tmp_path / "dev.jsonl").write_text('["a", ["b"')
     with pytest.raises(UserError, match="damaged"):
-        read_part(tmp_path / "dev.jsonl", "dev", Segment)
+        read_part(tmp_path, "dev", Segment, data)
+    (tmp_path / "dev.jsonl").unlink()
+    with pytest.raises(UserError, match=r"dev.jsonl: missing: delete .* and give the train command again"):
+        read_part(tmp_path, "dev", Segment, data)

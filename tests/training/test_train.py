@@ -377,3 +377,25 @@ def test_a_recipe_of_another_task_is_told_by_its_task(fit: Fit, recipe: Path, tm
     )
     with pytest.raises(UserError, match="begun for task 'toy', and this recipe is for 'translate'"):
         train(other, run, progress=False)
+
+
+@pytest.mark.parametrize("damage", [None, b"half"])
+def test_the_weights_of_a_finished_run_are_written_again(fit: Fit, damage: bytes | None) -> None:
+    run = fit("a", "training.validate_every=10 updates")
+    weights = (run / "model.safetensors").read_bytes()
+    (run / "model.safetensors").unlink()
+    if damage is not None:
+        (run / "model.safetensors").write_bytes(damage)
+    fit("a", "training.validate_every=10 updates")
+    assert (run / "model.safetensors").read_bytes() == weights
+
+
+def test_a_finished_run_is_left_alone_under_other_threads(
+    fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit("a")
+    fit("a", threads=2)
+    assert "nothing to do" in capsys.readouterr().err
+    fit("b", "training.updates=3")
+    with pytest.raises(UserError, match="threads"):
+        fit("b", threads=2)

@@ -42,6 +42,8 @@ def bleu(
     from unrolled import metrics
 
     lines = all_lines(hypotheses)
+    if not lines:
+        raise UserError(f"{hypotheses}: is empty: there is nothing to score")
     columns = [all_lines(reference) for reference in references]
     for reference, column in zip(references, columns, strict=True):
         if len(column) != len(lines):

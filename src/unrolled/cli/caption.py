@@ -14,6 +14,8 @@ from unrolled.cli.running import (
     BeamOption,
     JsonOption,
     LengthPenaltyOption,
+    MaxLengthOption,
+    MinLengthOption,
     RunArgument,
     SamplesOption,
     TemperatureOption,
@@ -50,6 +52,8 @@ def caption(
             metavar="N", min=1, help="The N best of each picture: its number, score, text, with tabs between."
         ),
     ] = None,
+    min_length: MinLengthOption = None,
+    max_length: MaxLengthOption = None,
     attention: Annotated[
         Path | None,
         typer.Option(

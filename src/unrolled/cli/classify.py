@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, open_run
+from unrolled.cli.running import FilesArgument, JsonOption, RunArgument, WithOption, answer, open_run
 
 app = typer.Typer(add_completion=False)
 
@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 def classify(
     ctx: typer.Context,
     run: RunArgument,
-    file: FileArgument = "-",
+    files: FilesArgument = None,
     others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -26,5 +26,5 @@ def classify(
     [bold]Example:[/bold]  unrolled classify runs/sentiment reviews.txt
     """
     predictor = open_run(run, settings(ctx), verb="classify", others=others)
-    for _ in answer(predictor, file, {}, as_json=json):
+    for _ in answer(predictor, files, {}, as_json=json):
         pass

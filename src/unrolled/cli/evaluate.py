@@ -46,7 +46,7 @@ def evaluate(
     check_plot(plot)
     check_plot(confusion)
     predictor = open_run(run, settings(ctx), others=others)
-    if confusion is not None and "accuracy" not in predictor.task.score_names:
+    if confusion is not None and not {"accuracy", "token_accuracy"}.intersection(predictor.task.score_names):
         raise UserError(_NO_LABELS)
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ def chunks(file: str) -> Iterator[list[str]]:
         while chunk := list(islice(lines, CHUNK)):
             yield chunk
         return
-    yield from _as_they_come(sys.stdin.buffer, "standard input")
+    yield from _as_they_come(_standard_input(), "standard input")
 
 
 def all_lines(file: str) -> list[str]:
@@ -50,6 +51,14 @@ def all_lines(file: str) -> list[str]:
 def print_line(text: str) -> None:
     """One line on standard output, at once; line breaks within it become spaces."""
     print(text.replace("\n", " "), flush=True)
+
+
+def _standard_input() -> BinaryIO:
+    """A door of its own: at exit Python takes the lock of ``sys.stdin``, which a waiting reader holds."""
+    try:
+        return open(os.dup(sys.stdin.fileno()), "rb")
+    except (OSError, ValueError):  # not a file, as in a test or a notebook
+        return sys.stdin.buffer
 
 
 def _as_they_come(stream: BinaryIO, name: str) -> Iterator[list[str]]:
@@ -89,3 +98,6 @@ def _read(stream: BinaryIO, name: str, waiting: Queue[str | UserError | None]) -
         waiting.put(UserError(f"{name}: cannot be read ({error.strerror})"))
     else:
         waiting.put(_END)
+    finally:
+        if stream is not sys.stdin.buffer:
+            stream.close()

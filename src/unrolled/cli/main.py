@@ -22,6 +22,7 @@ from typer.core import TyperGroup
 from unrolled import __version__
 from unrolled.cli.everywhere import Settings, add_everywhere
 from unrolled.errors import UserError, nearest
+from unrolled.files import FULL
 
 COMMANDS = (
     "new",
@@ -123,6 +124,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception as error:
             if settings.debug:
                 traceback.print_exc()
+            # Whatever writes a file names it.
+            if isinstance(error, OSError) and error.filename is None and error.errno in FULL:
+                return _leave_quietly(_say(f"standard output: {error.strerror or error}", 1))
             return _explain(error)
     if code == 130:
         return _say("interrupted", code)

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from unrolled.errors import RunError, UserError
+from unrolled.errors import UserError
+from unrolled.files import write_whole
 
 app = typer.Typer(add_completion=False)
 
@@ -50,8 +51,5 @@ def new(
     path = Path(output) if output else Path(data[0].absolute().name).with_suffix(".toml")
     if path.exists() and not force:
         raise UserError(f"{path}: exists already; give another name with -o, or --force to write over it")
-    try:
-        path.write_text(recipe, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    write_whole(path, recipe.encode())
     print(f"wrote {path}; read it, then: unrolled train {path}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, given, open_run
+from unrolled.cli.running import FilesArgument, JsonOption, RunArgument, WithOption, answer, given, open_run
 
 app = typer.Typer(add_completion=False)
 
@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 def predict(
     ctx: typer.Context,
     run: RunArgument,
-    file: FileArgument = "-",
+    files: FilesArgument = None,
     others: WithOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -24,5 +24,5 @@ def predict(
     """
     chosen = settings(ctx)
     predictor = open_run(run, chosen, others=others)
-    for _ in answer(predictor, file, given(seed=chosen.seed), as_json=json):
+    for _ in answer(predictor, files, given(seed=chosen.seed), as_json=json):
         pass

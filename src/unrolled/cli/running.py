@@ -28,6 +28,14 @@ FileArgument = Annotated[
         metavar="FILE|-", help="Text, one example a line; - is standard input.", show_default=False
     ),
 ]
+FilesArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE…|-",
+        help="Text, one example a line; - or nothing is standard input.",
+        show_default=False,
+    ),
+]
 WithOption = Annotated[
     list[Path] | None,
     typer.Option("--with", metavar="RUN", help="Another run that votes too (an ensemble); repeatable."),
@@ -52,7 +60,13 @@ TemperatureOption = Annotated[
     ),
 ]
 TopKOption = Annotated[
-    int | None, typer.Option(metavar="K", min=1, help="Choose among the K likeliest only.")
+    int | None, typer.Option(metavar="K", min=0, help="Choose among the K likeliest only; 0: among all.")
+]
+MinLengthOption = Annotated[
+    int | None, typer.Option(metavar="N", min=0, help="Shortest output in tokens, its end counted.")
+]
+MaxLengthOption = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Longest output in tokens, its end counted.")
 ]
 TopPOption = Annotated[
     float | None,
@@ -104,11 +118,12 @@ def check_verb(run: Path, verb: str) -> None:
 
 
 def answer(
-    predictor: Predictor, file: str, options: dict[str, Any], *, as_json: bool = False
+    predictor: Predictor, files: Sequence[str] | None, options: dict[str, Any], *, as_json: bool = False
 ) -> Iterator[tuple[str, Prediction]]:
-    """Answer a file's lines in order and print each answer once there is one; yields what was printed."""
+    """Answer the lines of files in order and print each answer once there is one; yields what was printed."""
     answers = (
         pair
+        for file in files or ["-"]
         for chunk in chunks(file)
         for pair in zip(chunk, predictor.predict(chunk, **options), strict=True)
     )
@@ -145,12 +160,24 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-_DECODING = ("beam", "length_penalty", "weights", "nbest", "samples", "temperature", "top_k", "top_p")
+_DECODING = (
+    "beam",
+    "length_penalty",
+    "weights",
+    "nbest",
+    "min_length",
+    "max_length",
+    "replace_unknown",
+    "samples",
+    "temperature",
+    "top_k",
+    "top_p",
+)
 
 
 def decoding(ctx: typer.Context) -> dict[str, Any]:
     """The options of ``[decoding]`` that were given to a command that writes, ``--seed`` among them."""
-    return given(seed=settings(ctx).seed, **{name: ctx.params[name] for name in _DECODING})
+    return given(seed=settings(ctx).seed, **{name: ctx.params.get(name) for name in _DECODING})
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:

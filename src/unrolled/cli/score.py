@@ -53,8 +53,11 @@ def score(
     if (len(wanted) > 1) != pairs:
         needed = "one FILE" if pairs else "--source FILE and --target FILE"
         raise UserError(f"{run}: was trained for task {predictor.task.name!r}: score it with {needed}")
-    sides = [source, target] if pairs else [file or "-"]
-    found = predictor.score(*(all_lines(side) for side in sides if side is not None))
+    sides = [side for side in (source, target) if side is not None] or [file or "-"]
+    texts = [all_lines(side) for side in sides]
+    if len(texts[0]) != len(texts[-1]):
+        raise UserError(f"{sides[0]} has {len(texts[0])} lines but {sides[1]} has {len(texts[1])}: one each")
+    found = predictor.score(*texts)
     if json:
         print(to_json([each.as_dict() for each in found], indent=2))
         return

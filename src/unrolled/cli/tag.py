@@ -10,7 +10,7 @@ import typer
 
 from unrolled.cli.everywhere import settings
 from unrolled.cli.lines import chunks, print_line
-from unrolled.cli.running import FileArgument, JsonOption, RunArgument, WithOption, answer, open_run
+from unrolled.cli.running import FilesArgument, JsonOption, RunArgument, WithOption, answer, open_run
 from unrolled.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Form(StrEnum):
 def tag(
     ctx: typer.Context,
     run: RunArgument,
-    file: FileArgument = "-",
+    files: FilesArgument = None,
     form: Annotated[
         Form,
         typer.Option(
@@ -52,15 +52,25 @@ def tag(
     [bold]Examples:[/bold]  unrolled tag runs/names sentences.txt
     ·  unrolled tag runs/upos new.conllu > tagged.conllu
     """
-    if form is Form.auto:
-        form = Form.conllu if file.lower().endswith(".conllu") else Form.text
-    if json and form is not Form.text:
+    forms = {file: _form(form, file) for file in files or ["-"]}
+    if json and set(forms.values()) != {Form.text}:
         raise UserError("--json needs text, a sentence a line: columns come back as columns")
     predictor = cast("TagPredictor", open_run(run, settings(ctx), verb="tag", others=others))
     if json:
-        for _ in answer(predictor, file, {}, as_json=True):
+        for _ in answer(predictor, files, {}, as_json=True):
             pass
         return
+    for file in files or ["-"]:
+        _tag(predictor, file, forms[file])
+
+
+def _form(form: Form, file: str) -> Form:
+    if form is not Form.auto:
+        return form
+    return Form.conllu if file.lower().endswith(".conllu") else Form.text
+
+
+def _tag(predictor: TagPredictor, file: str, form: Form) -> None:
     if form is not Form.text:
         lines = chain.from_iterable(chunks(file))
         for line in predictor.tag_columns(lines, file, conllu=form is Form.conllu):

@@ -14,6 +14,8 @@ from unrolled.cli.running import (
     FileArgument,
     JsonOption,
     LengthPenaltyOption,
+    MaxLengthOption,
+    MinLengthOption,
     RunArgument,
     SamplesOption,
     TemperatureOption,
@@ -46,6 +48,12 @@ def translate(
         typer.Option(
             metavar="N", min=1, help="The N best of each line: line number, score, text, with tabs between."
         ),
+    ] = None,
+    min_length: MinLengthOption = None,
+    max_length: MaxLengthOption = None,
+    replace_unknown: Annotated[
+        bool | None,
+        typer.Option("--replace-unknown", help="Copy the source word most attended to for an unknown one."),
     ] = None,
     attention: Annotated[
         Path | None,

@@ -28,7 +28,7 @@ class Span(NamedTuple):
 
 
 def spans(tags: Sequence[str]) -> list[Span]:
-    """The spans that tags spell, in any scheme and however broken, as the ``conlleval`` script reads them.
+    """The spans that tags spell, in any scheme and however broken; IOB1 and IOB2 as ``conlleval`` reads them.
 
     A span begins at B or S, after O, after a span's end (E or S), and where the type changes.
     """

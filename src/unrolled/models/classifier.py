@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -59,12 +61,13 @@ class Classifier(Speller):
         """Cross-entropy in nats, summed over texts (over their labels too where there are several).
 
         Args:
-            weights: of each label; a text's share is multiplied by that of its own.
+            weights: of each label; a text's share is multiplied by that of its own (of several: the share of
+                each that it has).
         """
         smooth = self.label_smoothing if self.training else 0.0
         if self.several:
             target = (1 - smooth) * labels + smooth / 2
-            return F.binary_cross_entropy_with_logits(logits, target, weights, reduction="sum")
+            return F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights, reduction="sum")
         target = (1 - smooth) * labels + smooth / labels.shape[1]
         each = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
         return (each if weights is None else each * (labels @ weights)).sum()
@@ -84,7 +87,8 @@ class Classifier(Speller):
             return self.loss(self(sentences), labels, weights)
         first, second = self(sentences.twice).chunk(2)
         losses = self.loss(first, labels, weights) + self.loss(second, labels, weights)
-        apart = divergence(first, second, self.probabilities(first), self.probabilities(second))
+        activation = torch.sigmoid if self.several else partial(torch.softmax, dim=-1)
+        apart = divergence(first, second, activation(first), activation(second))
         return losses / 2 + self.consistency * apart
 
     def log_probs(

@@ -77,7 +77,7 @@ class LanguageModel(nn.Module):
         self.bottleneck = (
             None if features == self.layers.output_size else nn.Linear(self.layers.output_size, features)
         )
-        self.projection = make_projection(features, vocabulary, cutoffs=settings.cutoffs)
+        self.projection = make_projection(features, vocabulary, cutoffs=settings.cutoffs, tied=settings.tie)
         if settings.tie:
             tie(self.embedding, self.projection)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Self
 
 from pydantic import Field, model_validator
@@ -21,7 +22,8 @@ class LanguageModelSettings(LayersSettings):
     cutoffs: tuple[int, ...] = Field(
         (),
         description="adaptive softmax for a large vocabulary: the first ids of its clusters of rarer words,"
-        " rising, such as [4000, 20000]; it is not tied. Empty: one softmax over all",
+        " rising, such as [4000, 20000]; rarer words have narrower vectors where nothing is tied. Empty: one"
+        " softmax over all",
     )
     gradient_floor: float = Field(
         0.0,
@@ -53,8 +55,8 @@ class LanguageModelSettings(LayersSettings):
                 "bidirectional: a language model predicts each token from those before it; a layer that reads"
                 " backwards has seen the answer. Set it to false"
             )
-        if self.tie and self.cutoffs:
-            raise ValueError("cutoffs: an adaptive softmax has no one table to share; set tie = false")
+        if any(low >= high for low, high in pairwise((0, *self.cutoffs))):
+            raise ValueError(f"cutoffs: {list(self.cutoffs)} should be numbers above 0 that rise")
         if self.tie and not self.tuned:
             raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
         return self

@@ -114,7 +114,7 @@ class Packed:
         if program is None:
             raise UserError(
                 f"weights={weights!r}: only the native kernels read such weights, on a CPU, of one model with"
-                ' built-in cells; choose "float32"'
+                ' built-in cells, without cutoffs or layer_norm; choose "float32"'
             )
         self.program = program
         self._start = model.start

@@ -6,6 +6,8 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unrolled.errors import UserError
+
 
 class TableSettings(BaseModel):
     """The table of a model's words, and what it starts from."""
@@ -210,15 +212,29 @@ def check_cell(name: str, options: dict[str, Any], *, mask: bool = False, weight
     """Find a mistyped cell or option, or dropout that the cell cannot have, before any data is read.
 
     Raises:
-        UserError: there is no such cell or option.
-        ValueError: the cell takes no mask on its state, or has no recurrent matrix.
+        ValueError: there is no such cell or option, the option's value is of another kind, the cell takes no
+            mask on its state, or has no recurrent matrix.
     """
     import torch
 
-    from unrolled.nn.register import cell
+    from unrolled.nn.register import cell, cell_options, find_cell
 
-    with torch.random.fork_rng(devices=[]):
-        made = cell(name, 1, 1, **options)
+    try:
+        defaults = cell_options(find_cell(name))
+    except UserError as error:
+        raise ValueError(f"cell: {error}") from None
+    for option, value in options.items():
+        default = defaults.get(option)
+        number = isinstance(default, int | float) and not isinstance(default, bool)
+        if (isinstance(default, bool) != isinstance(value, bool) and default is not None) or (
+            number and not isinstance(value, int | float)
+        ):
+            raise ValueError(f"cell_options: {option} = {value!r}: should be like its default, {default!r}")
+    try:
+        with torch.random.fork_rng(devices=[]):
+            made = cell(name, 1, 1, **options)
+    except (UserError, TypeError) as error:
+        raise ValueError(f"cell_options: {error}") from None
     if mask and not made.accepts_mask:
         raise ValueError(f"recurrent_dropout: the cell {name!r} takes no dropout mask; set it to 0")
     if weight_drop and "recurrent_weight" not in dict(made.named_parameters()):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from unrolled.nn.adaptive import AdaptiveSoftmax, Projection, make_projection
+from unrolled.nn.adaptive import AdaptiveSoftmax, Projection, TableSoftmax, make_projection
 from unrolled.nn.attention import (
     AdditiveAttention,
     Attention,
@@ -49,6 +49,7 @@ __all__ = [
     "Projection",
     "Recurrent",
     "State",
+    "TableSoftmax",
     "Unrolled",
     "cell",
     "cell_names",

@@ -201,9 +201,8 @@ class Luong(Attentive):
         return self.attentional.attention
 
     def step(self, projected: Any, state: State, memory: Any = None) -> State:
-        inner = self._inner_step(
-            projected, state[-1], state[:-1], memory
-        )  # s⟨t⟩ = cell([y⟨t−1⟩, s̃⟨t−1⟩], s⟨t−1⟩)
+        # s⟨t⟩ = cell([y⟨t−1⟩, s̃⟨t−1⟩], s⟨t−1⟩)
+        inner = self._inner_step(projected, state[-1], state[:-1], memory)
         attentional, weights = self.attentional(self.cell.output(inner), memory.attention)  # from s⟨t⟩
         self.note("attention", weights)
         return (*inner, attentional)

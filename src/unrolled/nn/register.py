@@ -81,14 +81,17 @@ def cell(kind: str | type[Cell], input_size: int, hidden_size: int, **options: A
     return found(input_size, hidden_size, **options)
 
 
-def cell_options(kind: type[Cell]) -> list[str]:
-    """The keyword options of a cell, its bases' included where it hands ``**options`` on to them."""
-    names: list[str] = []
+def cell_options(kind: type[Cell]) -> dict[str, Any]:
+    """The keyword options of a cell and their defaults (None: it has none), those of its bases included where
+    it hands ``**options`` on."""
+    found: dict[str, Any] = {}
     for base in kind.__mro__:
         if "__init__" not in vars(base):
             continue
         parameters = list(inspect.signature(vars(base)["__init__"]).parameters.values())[1:]
-        names += [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        for each in parameters:
+            if each.kind in (each.KEYWORD_ONLY, each.POSITIONAL_OR_KEYWORD):
+                found.setdefault(each.name, None if each.default is each.empty else each.default)
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
-    return [name for name in dict.fromkeys(names) if name not in ("input_size", "hidden_size")]
+    return {name: value for name, value in found.items() if name not in ("input_size", "hidden_size")}

@@ -19,7 +19,7 @@ from unrolled.runs.weights import mapped_tensors, restore
 
 
 def load(
-    run: str | Path | Sequence[str | Path], device: str | torch.device = "cpu", threads: int | None = None
+    run: str | Path | Sequence[str | Path], device: str | torch.device = "auto", threads: int | None = None
 ) -> tasks.Predictor:
     """A trained run, ready to answer; several runs of one task are an ensemble.
 
@@ -103,6 +103,7 @@ def check_trained(folder: RunFolder) -> None:
     if not folder.model.is_file():
         raise UserError(
             f"{folder.model}: missing: the run has no weights before its first validation; train it further"
+            " (the same command writes those of a finished run again)"
         )
 
 

@@ -256,12 +256,15 @@ class Classify(base.Task):
         return base.Loss(total, batch.count, tokens=int(batch.sentences.lengths.sum()))
 
     def finish(self, model: nn.Module) -> bool:
+        made = cast("models.Classifier", model)
         if not self.sections.training.calibrate:
-            return False
+            asked = bool(made.temperature == 1)  # else it is of the run that training started from
+            made.temperature.fill_(1)
+            return not asked
         known = [each for each in self.examples("dev") if {*each.labels} <= {*self.labels}]
         (logits,) = LabelPredictor(self, [model]).logits([each.text for each in known])
         labels = self._indicators([self.labels.encode(each.labels) for each in known])
-        cast("models.Classifier", model).calibrate(logits, labels)
+        made.calibrate(logits, labels)
         return True
 
     # Use.
@@ -300,9 +303,10 @@ class Classify(base.Task):
             UserError: the recipe's data has no such split.
         """
         return text.read_part(
-            self.folder / "cache" / f"{split}.jsonl",
+            self.folder / "cache",
             split,
             lambda line, labels, path, number: text.LabelledText(line, tuple(labels), path, number),
+            self.sections.data,
         )
 
     @classmethod

@@ -125,6 +125,11 @@ class LanguageModel(base.Task):
 
     def build(self) -> nn.Module:
         settings = self.sections.model
+        if settings.cutoffs and settings.cutoffs[-1] >= self.tokenizer.size:
+            raise UserError(
+                f"model.cutoffs = {list(settings.cutoffs)}: should be below the {self.tokenizer.size:,}"
+                " entries of the vocabulary"
+            )
         reset_at = self.tokenizer.eos if settings.reset and not self.by_line else None
         return models.LanguageModel(settings, self.tokenizer.size, reset_at=reset_at)
 
@@ -142,16 +147,11 @@ class LanguageModel(base.Task):
         """The ids of a part; every row ends in eos.
 
         Raises:
-            UserError: the recipe's data has no such part.
+            UserError: the recipe's data has no such part, or it was lost.
         """
-        cache = self.folder / "cache"
-        if cache.is_dir() and not (cache / part).is_dir():
-            kept = ", ".join(sorted(path.name for path in cache.iterdir() if path.is_dir()))
-            raise UserError(
-                f"the run has no {part} part (it has: {kept}); its recipe gave neither data.{part} nor"
-                f" data.{part}_size"
-            )
-        return text.IdStore.open(cache / part)
+        path = self.folder / "cache" / part
+        text.check_part(path, part, self.sections.data)
+        return text.IdStore.open(path)
 
     def plan(self, seed: int, epoch: int) -> Sequence[Batch]:
         store, training = self._train, self.sections.training
@@ -203,6 +203,8 @@ class LanguageModel(base.Task):
         Raises:
             UserError: there is text, but none of its tokens is known; several lines, where each is a text.
         """
+        if any("\ud800" <= letter <= "\udfff" for letter in given):
+            raise UserError(f"--prompt {given!r}: not valid UTF-8")
         if self.by_line and "\n" in given:
             raise UserError("--prompt: has several lines, but this model's texts are single lines")
         lines = given.split("\n") if self.endless else [given]
@@ -259,7 +261,8 @@ def _tokenizer_file(folder: Path) -> Path:
 def _share(progress: base.Progress, what: str, total: int | None) -> Callable[[int, int], None]:
     """How far the reading of ``total`` bytes is."""
 
-    def show(count: int, characters: int) -> None:
-        progress(f"{what}: {count:,}", 0.0 if total is None else min(1.0, characters / total))
+    def show(count: int, read: int) -> None:
+        # Short of all: what says so is what became of it.
+        progress(f"{what}: {count:,}", 0.0 if total is None else min(0.999, read / total))
 
     return show

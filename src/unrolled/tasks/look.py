@@ -75,7 +75,13 @@ def translate(paths: Sequence[Path]) -> str:
         )
     source, target, pairs = _sides(text.ParallelCorpus(text.ParallelData(train=train)))
     grouped = len(source.repeated) < 0.98 * pairs and source.kind == "character"
-    held_out = max(1, min(2000, pairs // 20))
+    distinct = len((source if grouped else target).repeated)  # what is held out is counted by
+    if distinct < 3:
+        raise UserError(
+            f"{paths[0]}: {pairs} pairs with {distinct} different {'source' if grouped else 'target'}s are"
+            " too few to hold some out for dev and for test"
+        )
+    held_out = max(1, min(2000, distinct // 20))
     pronounces = source.kind == "character" and target.kind == "symbol"
     # About as many weights as pairs can teach: a small model learns more from little.
     hidden, embedding = (512, 256) if pairs >= 50_000 else (256, 128) if pairs >= 5_000 else (128, 64)

@@ -14,6 +14,10 @@ from unrolled import text
 
 SAMPLE = 200_000
 """Lines looked at; more would not change the advice."""
+HELD_OUT = 500_000
+"""Characters of a stream held out at most, for dev and for test: more would cost time at each validation."""
+MANY = 20
+"""Documents from which on some are held out."""
 CODE = (".py", ".c", ".h", ".cpp", ".js", ".ts", ".java", ".go", ".rs", ".sh", ".html", ".tex", ".md")
 _FEW_SYMBOLS = """\
 embedding_size = 64
@@ -66,11 +70,13 @@ def language_model(paths: Sequence[Path]) -> str:
         UserError: a file that cannot be read as text.
     """
     names = [os.path.abspath(path) for path in paths]
-    documents = any(path.is_dir() or path.suffix in CODE for path in paths)
     train: str | list[str] = names[0] if len(names) == 1 else names
     data = text.PlainData(train=names[0] if len(names) == 1 else tuple(names), form="stream")
     seen = _look(text.PlainCorpus(data))
-    form = "documents" if documents else "lines" if seen.names else "stream"
+    # Of few documents none can be spared: they are read one after another, as one text.
+    whole = any(path.is_dir() or path.suffix in CODE for path in paths)
+    documents = whole and _many(data)
+    form = "documents" if documents else "lines" if seen.names and not whole else "stream"
     size, words = seen.whole, seen.tokenised > 0.5 * seen.lines and not documents
     kind = "word" if words and form == "stream" else "bpe" if size > 20_000_000 else "character"
     hidden = 512 if size > 5_000_000 else 256 if size > 300_000 else 128
@@ -86,7 +92,10 @@ def language_model(paths: Sequence[Path]) -> str:
         "lines": "Lines are held out, none of which is seen in training",
         "documents": "Files are held out, none of which is seen in training",
     }[form]
-    held_out = max(1, min(2000, seen.distinct // 20)) if form == "lines" else 0.05
+    if form == "lines":
+        held_out: float = max(1, min(2000, seen.distinct // 20))
+    else:
+        held_out = HELD_OUT if form == "stream" and size > 20 * HELD_OUT else 0.05
     return f"""\
 # A language model of a text of about {size:,} characters.
 #   {seen.about()}
@@ -125,6 +134,11 @@ validate_every = "1 epoch"
 length = {400 if kind != "word" else 100}
 temperature = 0.8
 """
+
+
+def _many(data: text.PlainData) -> bool:
+    corpus = text.PlainCorpus(data.model_copy(update={"form": "documents"}))
+    return sum(1 for _ in islice(corpus.read("train"), MANY)) == MANY
 
 
 def _look(corpus: text.PlainCorpus) -> Seen:

@@ -34,14 +34,23 @@ class Plan(Sequence[B], Generic[T, B]):
         return self._make(self._rows[index])
 
 
+def check_lines(lines: object) -> None:
+    """Refuse a single text, whose characters would be taken for lines.
+
+    Raises:
+        TypeError: it is one.
+    """
+    if isinstance(lines, str):
+        raise TypeError(f"a list of lines is wanted; a single one is [{lines!r}]")
+
+
 def chunks(stream: Iterable[T]) -> Iterator[list[T]]:
     """A stream in pieces of :data:`CHUNK`; one is read only when the one before it is done with.
 
     Raises:
-        TypeError: it is a single text, whose characters would be taken for lines.
+        TypeError: as :func:`check_lines`.
     """
-    if isinstance(stream, str):
-        raise TypeError(f"a list of lines is wanted; a single one is [{stream!r}]")
+    check_lines(stream)
     iterator = iter(stream)
     while chunk := list(islice(iterator, CHUNK)):
         yield chunk

@@ -343,9 +343,10 @@ class Tag(base.Task):
             UserError: the recipe's data has no such split.
         """
         return text.read_part(
-            self.folder / "cache" / f"{split}.jsonl",
+            self.folder / "cache",
             split,
             lambda words, tags, path, line: text.TaggedSentence(tuple(words), tuple(tags), path, line),
+            self.sections.data,
         )
 
     @classmethod

@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from numpy.typing import NDArray
+from pydantic import model_validator
 from torch import Tensor, nn
 
 from unrolled import decoding, models, text
+from unrolled.errors import UserError
 from unrolled.metrics.settings import TranslationMetrics
 from unrolled.tasks import look, pretrained, writer, writing
 from unrolled.tasks import task as base
@@ -36,6 +38,18 @@ class TranslateSections(base.Sections):
     training: BatchSettings
     decoding: decoding.DecodingSettings
     metrics: TranslationMetrics
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.model.tie == "all" and not self.text.shared:
+            raise ValueError(
+                'model.tie = "all" needs one vocabulary: set text.shared = true, or model.tie = "target"'
+            )
+        if self.decoding.replace_unknown and self.model.attention == "none":
+            raise ValueError(
+                'decoding.replace_unknown copies the word most attended to, but model.attention = "none"'
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -90,6 +104,8 @@ class Translator(writer.Writer[text.Ids, Translation]):
         self, line: str, source: text.Ids, written: dict[str, Any], settings: decoding.DecodingSettings
     ) -> Translation:
         whole: Callable[[], Tensor] | None = written["_attend"]
+        if settings.replace_unknown and whole is None:
+            raise UserError('replace_unknown: a model trained with attention = "none" looks at no word')
         if whole is not None:
             # eos of the source is a position like any other for the model, but no word of the line.
             written["_attend"] = lambda: whole()[:, : len(source)]

@@ -54,6 +54,8 @@ class Written:
     def attention(self) -> Float[Tensor, "target source"]:
         """How much each target token, eos last, looked at each position of the source; computed when asked.
 
+        A translator's leave out the source's own eos, so that a row's sum is below 1 by what looked there.
+
         Raises:
             UserError: the model has no attention.
         """
@@ -132,8 +134,11 @@ class Writer(inside.Searching, Generic[S, W]):
         """The log-probability of given targets: which of two does the model prefer?
 
         Raises:
+            TypeError: one of them is a single text.
             UserError: unequal numbers of sources and targets.
         """
+        rows.check_lines(sources)
+        rows.check_lines(targets)
         if len(sources) != len(targets):
             raise UserError(f"{len(sources)} sources but {len(targets)} targets: they are scored in pairs")
         settings = self.task.sections.decoding.updated(**options)

@@ -190,4 +190,4 @@ class WritingTask(base.Task, Generic[S]):
         Raises:
             UserError: the recipe's data has no such split.
         """
-        return text.read_part(self.folder / "cache" / f"{split}.jsonl", split, text.Segment)
+        return text.read_part(self.folder / "cache", split, text.Segment, self.sections.data)

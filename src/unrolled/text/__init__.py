@@ -16,7 +16,7 @@ from unrolled.text.label_settings import (
 )
 from unrolled.text.labelled import LabelledCorpus, LabelledText, class_weights
 from unrolled.text.parallel import PairedCorpus, ParallelCorpus, Segment
-from unrolled.text.parts import PartedCorpus, read_part, write_part
+from unrolled.text.parts import PartedCorpus, check_part, read_part, write_part
 from unrolled.text.plain import PlainCorpus
 from unrolled.text.prepare import FieldEncoder, Prepared, encode_records, train_tokenizers
 from unrolled.text.settings import (
@@ -75,6 +75,7 @@ __all__ = [
     "Writer",
     "archive_of",
     "blocks",
+    "check_part",
     "class_weights",
     "columns",
     "detokenize",

@@ -36,8 +36,8 @@ def hold_out(
     borders: list[tuple[str, int]] = []
     taken = 0
     for part, size in sizes.items():
-        taken += round(size * len(order)) if size < 1 else int(size)
-        if size and taken >= len(order):
+        taken += max(1, round(size * len(order))) if 0 < size < 1 else int(size)
+        if size and taken >= len(order) > 0:  # where there is nothing at all, whoever reads says so
             raise UserError(
                 f"data.{part}_size = {size:g} leaves nothing to train on: there are {len(order)} distinct"
                 f" {noun}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from unrolled.text.settings import (
     BatchSettings,
@@ -50,6 +50,14 @@ class LabelledData(Parted):
         min_length=2,
         description="the labels to learn; texts with others are left out (not set: all of the training data)",
     )
+
+    @field_validator("labels")
+    @classmethod
+    def _differ(cls, labels: list[str] | None) -> list[str] | None:
+        if labels is not None and len(set(labels)) < len(labels):
+            raise ValueError("a label stands there twice")
+        return labels
+
     max_length: int = Field(
         default=400,
         ge=1,

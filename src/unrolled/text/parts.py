@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from unrolled.errors import UserError
+from unrolled.files import write_whole
 from unrolled.text import sources
 from unrolled.text.corpus import Record, read_dataset
 from unrolled.text.holdout import hold_out
@@ -51,7 +52,7 @@ class PartedCorpus(ABC, Generic[R, D]):
 
     def parts(self) -> list[Part]:
         """The parts this data has."""
-        return [part for part in ("train", "dev", "test") if self._origin(part) is not None]
+        return [part for part in ("train", "dev", "test") if self.data.has(part)]
 
     def read(self, part: Part) -> Iterator[R]:
         """The examples of a part, in the order of the files.
@@ -119,25 +120,38 @@ class PartedCorpus(ABC, Generic[R, D]):
 
 def write_part(path: Path, examples: Iterable[tuple[Any, ...]]) -> None:
     """Keep examples beside a run, one JSON array a line, so that they can be scored without the corpus."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for example in examples:
-            file.write(json.dumps(example, ensure_ascii=False) + "\n")
+    write_whole(path, (f"{json.dumps(example, ensure_ascii=False)}\n".encode() for example in examples))
 
 
-def read_part(path: Path, part: str, kind: Callable[..., R]) -> list[R]:
-    """Examples as :func:`write_part` left them, each made by ``kind`` from its fields.
+def read_part(folder: Path, part: str, kind: Callable[..., R], data: Parted) -> list[R]:
+    """Examples as :func:`write_part` left them in a run's cache, each made by ``kind`` from its fields.
 
     Raises:
-        UserError: the data had no such part, or the file is damaged.
+        UserError: as :func:`check_part`; or the file is damaged.
     """
+    path = folder / f"{part}.jsonl"
+    check_part(path, part, data)
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
         return [kind(*json.loads(line)) for line in lines if line]
-    except FileNotFoundError:
-        kept = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-        raise UserError(
-            f"the run has no {part} part (it has: {', '.join(kept) or 'none'}); its recipe gave neither"
-            f" data.{part} nor data.{part}_size"
-        ) from None
     except (ValueError, TypeError):
-        raise UserError(f"{path}: damaged; delete {path.parent} to prepare the data again") from None
+        raise UserError(f"{path}: damaged; delete {folder} to prepare the data again") from None
+
+
+def check_part(path: Path, part: str, data: Parted) -> None:
+    """Refuse to look for a part of the data that a run does not have at ``path``.
+
+    Raises:
+        UserError: the recipe's ``data`` has no such part, or it was lost.
+    """
+    if not data.has(part):
+        kept = ", ".join(each for each in ("train", "dev", "test") if data.has(each))
+        raise UserError(
+            f"the run has no {part} part (it has: {kept}); its recipe gave neither data.{part} nor"
+            f" data.{part}_size"
+        )
+    if not path.exists():
+        raise UserError(
+            f"{path}: missing: delete {path.parent} and give the train command again, which prepares the data"
+            " anew"
+        )

@@ -5,18 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from unrolled.errors import UserError, at
 from unrolled.text.corpus import Record
-from unrolled.text.settings import ParallelText
+from unrolled.text.settings import ParallelText, TokenizerSettings
 from unrolled.text.store import StoreWriter
 from unrolled.text.tokenizer import Ids, Tokenizer
+from unrolled.text.workers import Workers, processors
 
 _CHUNK = 4096
 _CHUNK_CHARACTERS = 2**22
 """Records, and characters, tokenised together: enough to keep the library's threads busy, little memory."""
+_FEW = 32
+"""Chunks that are not worth the start of other processes, half a second."""
 
 
 @dataclass
@@ -68,8 +72,14 @@ def train_tokenizers(
     if settings.shared:
         both = Tokenizer.train((text for record in read() for text in record.fields), settings.target)
         return both, both
-    source = Tokenizer.train((record.fields[0] for record in read()), settings.source)
-    return source, Tokenizer.train((record.fields[1] for record in read()), settings.target)
+
+    def learn(side: int, name: str, own: TokenizerSettings) -> Tokenizer:
+        try:
+            return Tokenizer.train((record.fields[side] for record in read()), own)
+        except UserError as error:
+            raise UserError(f"the {name} side of data.train: {error}") from None
+
+    return learn(0, "source", settings.source), learn(1, "target", settings.target)
 
 
 def encode_records(
@@ -90,7 +100,7 @@ def encode_records(
             and counted. ``None``: every record is kept.
         end: an id to write after each row (eos), so that the store's ids are a stream of ended lines.
         noun: what the records are called in a complaint.
-        progress: called with the numbers of records and of characters read so far.
+        progress: called with the numbers of records and of bytes read so far.
 
     Raises:
         UserError: records were read but all of them left out.
@@ -101,24 +111,42 @@ def encode_records(
             stack.enter_context(StoreWriter(path, tokenizer.size))
             for tokenizer, path in zip(tokenizers, paths, strict=True)
         ]
-        done = characters = 0
-        for chunk in _chunks(records):
-            fields = zip(*(record.fields for record in chunk), strict=True)
-            sides: list[Sequence[Ids]] = [
-                tokenizer.encode_many(field) for tokenizer, field in zip(tokenizers, fields, strict=True)
-            ]
+        done = read = 0
+        for chunk, sides in _encoded(_chunks(records), tokenizers):
             if max_length is not None:
                 sides = [*_filter(chunk, sides, max_length, result)]
             result.kept += len(sides[0])
             for writer, rows in zip(writers, sides, strict=True):
                 writer.add(rows, end)
             done += len(chunk)
-            characters += sum(len(field) for record in chunk for field in record.fields)
             if progress is not None:
-                progress(done, characters)
+                read += sum(_bytes(field) + 1 for record in chunk for field in record.fields)
+                progress(done, read)
         if result.left_out and not result.kept:
             raise UserError(f"no {noun} are left to train on: {result}; raise data.max_length?")
     return result
+
+
+def _encoded(
+    chunks: Iterator[list[Record]], tokenizers: Sequence[FieldEncoder]
+) -> Iterator[tuple[list[Record], Sequence[Sequence[Ids]]]]:
+    """Each chunk with its fields' ids; of a large corpus on all processors."""
+    named = ((chunk, [*zip(*(record.fields for record in chunk), strict=True)]) for chunk in chunks)
+    few = None if not _slow(tokenizers) or processors() == 1 else _FEW
+    for chunk, fields in islice(named, few):
+        yield chunk, [each.encode_many(lines) for each, lines in zip(tokenizers, fields, strict=True)]
+    with Workers(tokenizers, processors()) as workers:
+        yield from workers.encode(named)
+
+
+def _slow(tokenizers: Sequence[FieldEncoder]) -> bool:
+    """Whether they do by Python what the library would do on all of its threads."""
+    known = [each for each in tokenizers if isinstance(each, Tokenizer)]
+    return len(known) == len(tokenizers) and any(each.kind != "bpe" for each in known)
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:

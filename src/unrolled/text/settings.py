@@ -164,6 +164,10 @@ class Parted(Located):
                 raise ValueError(f"{part} and {part}_size exclude each other: give one of them")
         return self
 
+    def has(self, part: str) -> bool:
+        """Whether there is such a part."""
+        return getattr(self, part) is not None or getattr(self, f"{part}_size", 0) > 0
+
 
 class ParallelData(Parted):
     """Pairs of texts to train, choose and test a translator with."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain, islice, pairwise, repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tokenizers
@@ -64,6 +65,9 @@ class Tokenizer:
         else:
             self.kind = "byte" if isinstance(tokenizer.decoder, decoders.ByteLevel) else "bpe"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Tokenizer, (self._tokenizer,)  # what is cached beside it is made again
+
     # Making and keeping.
 
     @classmethod
@@ -80,7 +84,7 @@ class Tokenizer:
             return cls(_byte_tokenizer(normalizer))
         counts = _count(lines, settings.kind, normalizer)
         if not counts:
-            raise UserError("no text to learn a vocabulary from: the training data is empty")
+            raise UserError("empty: no text to learn a vocabulary from")
         stored = (*_STORED[:1], _unknown(settings.kind), *_STORED[2:])
         counts.pop(stored[UNK], None)
         kept = [token for token, count in counts.items() if count >= settings.min_count]
@@ -334,7 +338,7 @@ def _train_bpe(
 
     made.train_from_iterator(counted(), trainer)
     if not seen:
-        raise UserError("no text to learn a vocabulary from: the training data is empty")
+        raise UserError("empty: no text to learn a vocabulary from")
     # The trainer also declares the special tokens to be matched in raw text; they must not be.
     written = json.loads(made.to_str())
     written["added_tokens"] = []

@@ -29,9 +29,9 @@ class Writer:
         if tokenizer.kind == "bpe" and len(ids) and ids[-1] != tokenizer.eos:
             self._ids = [int(ids[-1])]
         # Of words: the line so far, and how much of it as a reader sees it was given out.
-        before, _, self._line = begin.rpartition("\n") if self._words else ("", "", "")
+        before, ended, self._line = begin.rpartition("\n") if self._words else ("", "", "")
         self._given = len(tokenizer.decode(self._ids))
-        self._waiting = (before + "\n" if before else "") if self._words else begin
+        self._waiting = before + ended if self._words else begin
 
     def add(self, token: int) -> str:
         """Take in an id; the text that it settles, which may be empty."""

@@ -41,11 +41,7 @@ def check_training(recipe: Recipe, device: torch.device) -> None:
                     f"training.{key}: this task's model changes its own weights; leave the key out"
                 )
     data = getattr(recipe.sections, "data", None)
-    if (
-        settings.validation is not None
-        and isinstance(data, text.Parted)
-        and not (data.dev is not None or data.dev_size)
-    ):
+    if settings.validation is not None and isinstance(data, text.Parted) and not data.has("dev"):
         raise UserError(
             "no dev part to choose the best weights by: give data.dev or data.dev_size, or set"
             " training.validate_every = 0 to keep the last"

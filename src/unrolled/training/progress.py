@@ -49,8 +49,10 @@ class Show:
         self._console.print(line, markup=False)
 
     def prepare(self, what: str, share: float) -> None:
-        """A :data:`unrolled.tasks.task.Progress`: how far the data is."""
-        if self._bar is not None:
+        """A :data:`unrolled.tasks.task.Progress`: how far the data is; what is done stays to be read."""
+        if self._bar is not None and share == 1:
+            self.say(what)
+        elif self._bar is not None:
             self._turn_to(what, 100)
             self._bar.update(self._task_id(), completed=100 * share)
         stage = re.sub(r"[\d.,]+", "", what)  # A count that moves is for a bar.

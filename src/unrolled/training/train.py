@@ -29,7 +29,7 @@ def train(
     run: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
-    device: str | torch.device = "cpu",
+    device: str | torch.device = "auto",
     threads: int | None = None,
     seed: int | None = None,
     allow_inexact: bool = False,
@@ -80,8 +80,6 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
     now = environment(device)
     if saved is not None:
         _check_unchanged(recipe, folder)
-        if not allow_inexact:
-            check_environment(folder, saved.record["environment"], now)
     else:
         # What an interrupted or refused preparation left may be half, or of another recipe.
         for path in folder.tokenizers.values():
@@ -106,9 +104,14 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.save(logged=0)
     else:
         trainer.resume(saved)
+        finished = (
+            trainer.done and folder.read_scores().get("update") == trainer.update and _whole(folder.model)
+        )
+        if not (finished or allow_inexact):
+            check_environment(folder, saved.record["environment"], now)
         recipe.write(folder.recipe)  # what may change: how long, how often
         saved.tensors.clear()  # the model has them
-        if trainer.done and folder.read_scores().get("update") == trainer.update:
+        if finished:
             advice = " (more training.updates or training.epochs go on from there)"
             more = "" if trainer.schedule.ends else advice
             show.say(f"{folder}: finished after {trainer.update} updates; nothing to do{more}")
@@ -122,6 +125,15 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
             trainer.finish()
     finally:
         log.close()
+
+
+def _whole(model: Path) -> bool:
+    """Whether the weights are there: else the state has them to write again."""
+    try:
+        mapped_tensors(model)
+    except UserError:
+        return False
+    return True
 
 
 def _last_state(folder: RunFolder, show: Show) -> checkpoint.Checkpoint | None:

@@ -259,11 +259,11 @@ class Trainer:
     def finish(self) -> None:
         """Score dev in full with the best weights; recorded in ``scores.json``, it marks a finished run."""
         scores = {}
+        restore(self.model, mapped_tensors(self.folder.model), self.folder.model)
+        self.model.eval()
+        if self.task.finish(self.model):
+            write_tensors(self.folder.model, weights(self.model))
         if self.settings.validation is not None:
-            restore(self.model, mapped_tensors(self.folder.model), self.folder.model)
-            self.model.eval()
-            if self.task.finish(self.model):
-                write_tensors(self.folder.model, weights(self.model))
             with torch.no_grad():
                 scores = self.task.evaluate([self.model], "dev")
         self.folder.write_scores("dev", scores, update=self.update)
