@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from benchmarks import peer
-from benchmarks.measure import OURS, Contender, Times, by_turns, check, difference, timed
+from benchmarks.measure import OURS, Contender, Times, by_turns, check, difference, limit, timed
 from benchmarks.options import Options
 from benchmarks.report import Goal, Report, milliseconds, worst
+from benchmarks.user_cell import eager_loop
 from unrolled.nn import cells, loop
 from unrolled.nn.torch_form import torch_weights
 from unrolled.nn.unroll import unroll
@@ -30,6 +32,8 @@ SHAPES: tuple[Shape, ...] = (
     (50, 64, 512, 512),
     (25, 128, 256, 256),
 )
+TOLERANCE = 1e-5
+"""Of output and of each gradient, ours and the peers', against the reference in float64."""
 ONE_SEQUENCE: Shape = (200, 1, 128, 128)
 RAGGED: tuple[Shape, ...] = ((50, 64, 128, 128), (100, 32, 256, 256), (50, 64, 512, 512))
 
@@ -53,7 +57,7 @@ TORCH, LOOP, COMPILED, JAX, KERAS, ONEDNN = (
 )
 PEERS = (TORCH, LOOP, COMPILED, JAX, KERAS, ONEDNN)
 NOT_OFFERED = {
-    TORCH: "knows one form of GRU and of LSTM; the others are measured against that",
+    TORCH: "knows one form of GRU and of LSTM; the others are measured against that, numbers not compared",
     KERAS: "has neither a GRU without reset gate nor peepholes",
     ONEDNN: "has no GRU without reset gate",
 }
@@ -86,7 +90,7 @@ class Row:
 
 def run(options: Options) -> Report:
     notes = [f"{who} {what}" for who, what in NOT_OFFERED.items()]
-    notes.append(f"the {LOOP} multiplies each step's input at its step, as a loop over nn.LSTMCell does")
+    notes.append(f"the {LOOP} projects all inputs before it, in one product")
     with ExitStack() as stack:
         others = _others(stack, notes)
         rows = [
@@ -96,6 +100,7 @@ def run(options: Options) -> Report:
             for cell in CELLS
             if options.wants(_name(cell, shape, ragged))
         ]
+    notes += limit(row.times for row in rows)
     columns = ["T×B×I×H", "cell", "ours, ms", "of peak", *(f"{each}, ms (ratio)" for each in PEERS), "error"]
     return Report(_goals(rows), columns, [_columns(row) for row in rows], list(dict.fromkeys(notes)))
 
@@ -140,39 +145,46 @@ def _row(
     lengths = torch.randint(1, steps + 1, (batch,)) if ragged else None
     weight = torch.randn(steps, batch, hidden_size)
 
-    def step(output: Tensor, module: nn.Module) -> None:
-        for tensor in (inputs, *module.parameters()):
+    def step(output: Tensor, module: nn.Module) -> list[Tensor]:
+        """The output, and the gradients of the inputs and of the weights."""
+        own = (inputs, *module.parameters())
+        for tensor in own:
             tensor.grad = None
         output.backward(weight)
+        return [output.detach(), *(tensor.grad for tensor in own)]
 
-    def torch_output() -> Tensor:
+    def run_torch() -> list[Tensor]:
         if lengths is None:
-            return layer(inputs)[0]
+            return step(layer(inputs)[0], layer)
         packed = layer(pack_padded_sequence(inputs, lengths, enforce_sorted=False))[0]
-        return pad_packed_sequence(packed, total_length=steps)[0]
+        return step(pad_packed_sequence(packed, total_length=steps)[0], layer)
 
-    def run_torch() -> None:
-        step(torch_output(), layer)
-
-    def run_loop() -> None:
-        state = cell.initial_state(batch, like=inputs)
-        outputs = []
-        for x in inputs:
-            state = cell.step(cell.project(x), state)
-            outputs.append(state[0])
-        step(torch.stack(outputs), cell)
+    def run_loop() -> list[Tensor]:
+        return step(eager_loop(cell, inputs), cell)
 
     expected, error = _reference(cell, inputs, lengths, weight)
     label = _name(name, shape, ragged)
-    check(f"{label}, ours", error, 1e-5)
+
+    def compare(who: str, found: Iterable[Tensor]) -> None:
+        for (what, reference), each in zip(expected.items(), found, strict=True):
+            check(f"{label}, {who}, {what}", difference(each, reference), TOLERANCE)
+
+    def lost(who: str, reason: Exception) -> None:
+        if not isinstance(reason, peer.PeerError):
+            raise reason
+        del others[who]  # it could run, and has ended
+        notes.append(f"{who} did not run {label} and what follows: {reason}")
+
+    check(f"{label}, ours", error, TOLERANCE)
     contenders: dict[str, Contender] = {
         OURS: timed(lambda: step(unroll(cell, inputs, lengths=lengths).output, cell)),
         TORCH: timed(run_torch),
     }
     if same:
-        with torch.no_grad():
-            check(f"{label}, {TORCH}", difference(torch_output(), expected[0]), 1e-4)
+        output, of_inputs, *of_weights = run_torch()
+        compare(TORCH, (output, of_inputs, *_from_torch(cell, of_weights)))
     if not ragged:
+        compare(LOOP, run_loop())
         contenders[LOOP] = timed(run_loop)
     with tempfile.TemporaryDirectory() as folder:
         if others:
@@ -185,11 +197,12 @@ def _row(
                 if "not offered" not in str(reason):
                     notes.append(f"{who} did not run {label}: {reason}")
                 continue
-            for what, reference in zip(("output", "grad_inputs"), expected, strict=True):
+            for what, reference in _as_told(who, name, expected).items():
                 found = peer.read_array(Path(folder), what, reference.shape)
-                check(f"{label}, {who}, {what}", difference(found, reference), 1e-4)
+                (Path(folder) / f"{what}.f32").unlink()  # it must not pass for the next one's
+                check(f"{label}, {who}, {what}", difference(found, reference), TOLERANCE)
             contenders[who] = process.turn
-        times = by_turns(contenders, rounds)
+        times = by_turns(contenders, rounds, lost)
     real = steps * batch if lengths is None else int(lengths.sum())
     gflop = 6e-9 * real * len(cell.gates) * hidden_size * (input_size + hidden_size)
     peer.warn(f"{label}: {milliseconds(times.seconds())} ms")
@@ -198,8 +211,8 @@ def _row(
 
 def _reference(
     cell: cells.GatedCell, inputs: Tensor, lengths: Tensor | None, weight: Tensor
-) -> tuple[tuple[Tensor, Tensor], float]:
-    """Output and inputs' gradient by the reference in float64, and how far ours in float32 are from it."""
+) -> tuple[dict[str, Tensor], float]:
+    """Output and gradients by the reference in float64, and how far ours in float32 are from them."""
     found = []
     for path, dtype in ((unroll, torch.float32), (loop.unroll, torch.float64)):
         cell.to(dtype)
@@ -209,29 +222,58 @@ def _reference(
         found.append([output.detach(), *gradients])
     cell.float()
     error = max(difference(a, b) for a, b in zip(*found, strict=True))
-    return (found[1][0], found[1][1]), error
+    names = ["output", "grad_inputs", *(f"grad_{name}" for name, _ in cell.named_parameters())]
+    return dict(zip(names, found[1], strict=True)), error
+
+
+def _from_torch(cell: cells.GatedCell, gradients: Sequence[Tensor]) -> Sequence[Tensor]:
+    """The gradients of our weights, of those of torch's, which are made from ours."""
+    made = [(w, g) for w, g in zip(torch_weights(cell), gradients, strict=True) if w.requires_grad]
+    weights, gradients = zip(*made, strict=True)
+    return torch.autograd.grad(weights, tuple(cell.parameters()), gradients)
 
 
 def _write(folder: Path, name: str, cell: cells.GatedCell, inputs: Tensor, weight: Tensor) -> None:
-    """Data and weights for the peers: in our layout, and in the one that Keras and oneDNN share, ``(inputs,
-    gates, hidden)``, a GRU's update gate first and the complement of ours."""
+    """Data and weights for the peers: in our layout, and in the one that Keras and oneDNN share."""
     peer.write_arrays(folder, inputs=inputs, grad_output=weight, **dict(cell.named_parameters()))
-    hidden = cell.hidden_size
-
-    def gates(value: Tensor) -> Tensor:
-        parts = value.detach().unflatten(0, (-1, hidden))
-        return torch.stack((-parts[1], parts[0], parts[2])) if name in ("GRU before", "GRU after") else parts
-
-    input_weight, recurrent_weight = (gates(each) for each in (cell.input_weight, cell.recurrent_weight))
-    bias = keras = gates(cell.bias)
+    bias = onednn = keras = _gates(name, cell.bias)
     if name == "GRU after":
-        second = torch.zeros_like(bias)
-        second[2] = cell.recurrent_bias
-        bias, keras = torch.cat((bias, second[2:])), torch.stack((bias, second))
+        second = cell.recurrent_bias.detach()
+        onednn = torch.cat((bias, second))
+        keras = torch.stack((bias, F.pad(second, (2 * cell.hidden_size, 0))))
     peer.write_arrays(
-        folder, weight_layer=input_weight.permute(2, 0, 1), weight_iter=recurrent_weight.permute(2, 0, 1)
+        folder,
+        weight_layer=_shared(name, cell.input_weight),
+        weight_iter=_shared(name, cell.recurrent_weight),
+        bias_onednn=onednn,
+        bias_keras=keras,
     )
-    peer.write_arrays(folder, bias_onednn=bias, bias_keras=keras)
+
+
+def _as_told(who: str, name: str, expected: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What a peer writes, by the name of its file."""
+    if who not in (KERAS, ONEDNN):
+        return expected
+    return {
+        "output": expected["output"],
+        "grad_inputs": expected["grad_inputs"],
+        "grad_weight_layer": _shared(name, expected["grad_input_weight"]),
+        "grad_weight_iter": _shared(name, expected["grad_recurrent_weight"]),
+    }
+
+
+def _shared(name: str, weight: Tensor) -> Tensor:
+    """A matrix, or its gradient, as Keras and oneDNN have it: ``(inputs, gates·hidden)``."""
+    return _gates(name, weight).t()
+
+
+def _gates(name: str, value: Tensor) -> Tensor:
+    """Rows in their order: a GRU's update gate first, and the complement of ours."""
+    value = value.detach()
+    if name not in ("GRU before", "GRU after"):
+        return value
+    reset, update, candidate = value.chunk(3)
+    return torch.cat((-update, reset, candidate))
 
 
 def _text(shape: Shape, ragged: bool = False) -> str:

@@ -8,15 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import OURS, by_turns, check, difference, timed
+from benchmarks.measure import OURS, by_turns, check, difference, limit, reading, timed
 from benchmarks.options import Options
 from benchmarks.report import Goal, Report
 from unrolled.decoding import stream
 from unrolled.models import LanguageModel, LanguageModelSettings, Packings
 from unrolled.nn.torch_form import torch_weights
 
-LOOP = "nn.LSTMCell loop"
+LOOP, READING = "nn.LSTMCell loop", "reading the weights"
 VOCABULARY, SIZE, LENGTH = 96, 512, 200
+BYTES = 4 * SIZE * (4 * SIZE + VOCABULARY)
+"""What a step cannot do without in float32; what the input adds to the gates can be looked up."""
 TOLERANCES = {"float32": 1e-6, "bfloat16": 5e-5, "int8": 1e-4}
 """By how much a log-probability may differ from the loop's, by how weights are read."""
 
@@ -40,11 +42,23 @@ def run(options: Options) -> Report:
         _check(read[weights], loop, weights, tolerance)
         name = OURS if weights == "float32" else f"{OURS}, {weights}"
         contenders[name] = timed(ours(read[weights]))
-    times = by_turns({**contenders, LOOP: timed(lambda: _characters(loop))}, options.rounds)
+    times = by_turns(
+        {**contenders, LOOP: timed(lambda: _characters(loop)), READING: reading(BYTES)}, options.rounds
+    )
     faster = {name: times.ratio(LOOP, name) for name in contenders}
+    # In fewer bits there are fewer bytes to read, at the speed at which float32 is.
+    shares = {
+        name: LENGTH * times.ratio(READING, name) * part
+        for name, part in zip((*contenders, LOOP), (1, 1 / 2, 1 / 4, 1), strict=True)
+    }
     rows = [
-        [name, f"{LENGTH / times.seconds(name):,.0f}", f"{faster[name]:.2f}" if name in faster else ""]
-        for name in (*contenders, LOOP)
+        [
+            name,
+            f"{LENGTH / times.seconds(name):,.0f}",
+            f"{faster[name]:.2f}" if name in faster else "",
+            f"{share:.2f}",
+        ]
+        for name, share in shares.items()
     ]
     goals = [
         Goal("LSTM 512, float32", "× the nn.LSTMCell loop", faster[OURS], 2.5),
@@ -55,8 +69,16 @@ def run(options: Options) -> Report:
             5,
         ),
     ]
-    notes = [f"{VOCABULARY} characters, {LENGTH} drawn one after another"]
-    return Report(goals, ["contender", "characters/s", "times as fast as the loop"], rows, notes)
+    notes = [
+        f"{VOCABULARY} characters, {LENGTH} drawn one after another",
+        "of the reading limit: a character needs the recurrent matrix and the projection at least, "
+        f"{BYTES / 1e6:.1f} MB in float32 (half in bfloat16, a quarter in int8), read as fast as by the best "
+        "product of so large a float32 matrix with a vector (torch's or ours, its call included) in the same "
+        f"rounds: {BYTES / 1e9 / times.seconds(READING):.0f} GB/s",
+        *limit([times]),
+    ]
+    columns = ["contender", "characters/s", "times as fast as the loop", "of the reading limit"]
+    return Report(goals, columns, rows, notes)
 
 
 Step = Callable[[Tensor, tuple[Tensor, Tensor]], tuple[Tensor, tuple[Tensor, Tensor]]]

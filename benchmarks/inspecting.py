@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import OURS, Contender, by_turns, check, difference, reference, timed
+from benchmarks.measure import OURS, Contender, by_turns, check, difference, limit, reference, timed
 from benchmarks.options import Options
 from benchmarks.report import Goal, Report, milliseconds
 from unrolled.models import DecoderSettings
@@ -27,7 +27,7 @@ Look = Callable[[nn.Module, bool], dict[str, Tensor]]
 
 def run(options: Options) -> Report:
     torch.manual_seed(0)
-    goals, rows = [], []
+    goals, rows, measured = [], [], []
     for name, (module, look) in _works().items():
         if not options.wants(name):
             continue
@@ -35,13 +35,15 @@ def run(options: Options) -> Report:
             error = _check(name, module, look)
             contenders = {OURS: _turn(module, look, False), WATCHED: _turn(module, look, True)}
             times = by_turns(contenders, options.rounds)
+        measured.append(times)
         ratio = times.ratio(WATCHED)
         goals.append(Goal(name, "× the same pass", ratio, 1.2, at_most=True))
         alone, watched = (milliseconds(times.seconds(who)) for who in (OURS, WATCHED))
         rows.append([name, alone, watched, f"{ratio:.2f}", f"{error:.0e}"])
     notes = [
         f"{BATCH} sequences, all sizes {SIZE}; a layer reads {STEPS} steps, a decoder {SOURCE} positions at"
-        f" each of {TARGET} words"
+        f" each of {TARGET} words",
+        *limit(measured),
     ]
     return Report(goals, ["pass", "alone, ms", "watched, ms", "ratio", "error"], rows, notes)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from unittest import mock
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from unrolled import kernels
-from unrolled.kernels.product import product
+from unrolled.kernels.product import Packed, product
 
 Contender = Callable[[], float]
 """One turn; answers the seconds of one run."""
@@ -69,17 +69,38 @@ class Times:
         return [name for name in self.rounds if name != OURS]
 
 
-def by_turns(contenders: Mapping[str, Contender], rounds: int) -> Times:
-    """Every contender once to warm up, then ``rounds`` rounds; who begins changes from round to round."""
-    names, peak = list(contenders), Peak()
-    for name in names:
-        contenders[name]()
-    times: dict[str, list[float]] = {name: [] for name in names}
-    peaks = []
+def _not_to_be_lost(name: str, error: Exception) -> None:
+    raise error
+
+
+def by_turns(
+    contenders: Mapping[str, Contender],
+    rounds: int,
+    lost: Callable[[str, Exception], None] = _not_to_be_lost,
+) -> Times:
+    """Every contender once to warm up, then ``rounds`` rounds; who begins changes from round to round.
+
+    A contender that fails is told to ``lost``, which may raise; if it does not, the rest go on.
+    """
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    peak, peaks = Peak(), []
+
+    def turn(name: str) -> None:
+        try:
+            times[name].append(contenders[name]())
+        except Exception as error:
+            lost(name, error)
+            del times[name]
+
+    for name in contenders:
+        turn(name)
+    for seconds in times.values():
+        seconds.clear()  # that was to warm up
     for round_ in range(rounds):
+        names = list(times)
         first = round_ % len(names)
         for name in names[first:] + names[:first]:
-            times[name].append(contenders[name]())
+            turn(name)
         peaks.append(peak.gflops())
     return Times(times, peaks)
 
@@ -101,6 +122,28 @@ class Peak:
 
     def gflops(self) -> float:
         return self._gflop / min(turn() for turn in self._turns)
+
+
+def limit(measured: Iterable[Times]) -> list[str]:
+    """A note on the peak beside which a section's figures stand; none where nothing was measured."""
+    found = [gflops for times in measured for gflops in times.peak]
+    if not found:
+        return []
+    middle, least, most = (f"{f(found):.0f}" for f in (statistics.median, min, max))
+    return [f"peak: {middle} GFLOP/s, the median of these rounds ({least} to {most})"]
+
+
+def reading(size: int, width: int = 512) -> Contender:
+    """The limit of work that reads ``size`` bytes of weights for one vector: the best product of a float32
+    matrix of so many bytes with a vector, torch's or our own."""
+    matrix, row = torch.randn(size // (4 * width), width), torch.randn(1, width)
+    vector, out = row[0], torch.empty(1, len(matrix))
+    packed = Packed(matrix.t())
+    turns = [
+        timed(lambda: torch.mv(matrix, vector, out=out[0])),
+        timed(lambda: product(row, packed, out=out)),
+    ]
+    return lambda: min(turn() for turn in turns)
 
 
 def difference(found: Tensor, expected: Tensor) -> float:

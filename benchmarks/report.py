@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.peer import ROOT
 from unrolled import kernels
 
 
@@ -83,8 +85,24 @@ def milliseconds(seconds: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
+def commit(root: Path = ROOT) -> str:
+    """``, commit 5e3b237 with changes``: of what is measured; nothing outside a checkout."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(root), *arguments]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    try:
+        head = git("rev-parse", "--short", "HEAD")
+        # Results of the subjects before are no change of what is measured.
+        changes = git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!benchmarks/RESULTS*.md")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f", commit {head}{' with changes' if changes else ''}"
+
+
 def machine(threads: int, peers: Sequence[str]) -> str:
-    """Processor, threads, versions: one line."""
+    """When, at which commit, processor, threads, versions: one line."""
     name = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists() and (found := re.search(r"model name\s*: (.*)", cpuinfo.read_text())):
@@ -92,15 +110,17 @@ def machine(threads: int, peers: Sequence[str]) -> str:
     ours = f"unrolled {version('unrolled')} ({kernels.describe()['instruction_set']})"
     versions = ", ".join([ours, f"torch {torch.__version__}", f"Python {platform.python_version()}", *peers])
     when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    return f"{when}; {name}, {os.cpu_count()} cores, {threads} threads; {versions}."
+    return f"{when}{commit()}; {name}, {os.cpu_count()} cores, {threads} threads; {versions}."
 
 
 HEAD = """# Benchmarks
 
 Written by `make bench`. Every contender takes its turn in each round, on the same data, weights and threads;
 a figure is the median over rounds, a ratio the median of the rounds' ratios. "Of peak" is arithmetic counted
-from the shapes, without padding, over the best float32 matrix product (torch's or ours) of the same rounds.
-Numbers are compared with the reference before anything is timed. A ratio is also met at 0.9 of peak.
+from the shapes, without padding, over the best float32 matrix product (torch's or ours) of the same rounds,
+whose median is among a section's notes. Numbers are compared with the reference before anything is timed. A
+ratio is also met at 0.9 of peak. `git log COMMIT.. -- native src benchmarks` says what has changed since a
+section was measured. Notes that begin with "By hand" were written into the file later.
 
 """
 _GOALS = ["work", "goal", "bound", "measured", ""]
@@ -114,12 +134,12 @@ def merge(old: str, reports: dict[str, tuple[Report, str]], order: Sequence[str]
     goals = _goals_by_section(sections.pop("Goals", ""))
     for title, (report, described) in reports.items():
         notes = "".join(f"- {note}\n" for note in report.notes)
-        sections[title] = f"\n{described}\n\n{report.table()}\n{notes and chr(10) + notes}\n"
+        sections[title] = f"{described}\n\n{report.table()}\n\n{notes}"
         goals[title] = "".join(f"| {title} {goal.row()}\n" for goal in report.goals)
     titles = [title for title in order if title in sections]
     table = "\n".join(map(_line, (["subject", *_GOALS], ["---"] * (len(_GOALS) + 1))))
     body = f"## Goals\n\n{table}\n" + "".join(goals.get(title, "") for title in titles) + "\n"
-    body += "".join(f"## {title}\n{sections[title]}" for title in titles)
+    body += "".join(f"## {title}\n\n{sections[title].strip()}\n\n" for title in titles)
     return HEAD + body.rstrip("\n") + "\n"
 
 

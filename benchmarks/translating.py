@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks import peer, translator
-from benchmarks.measure import OURS, Times, by_turns, check, reference, timed
+from benchmarks.measure import OURS, Times, by_turns, check, limit, reference, timed
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report, milliseconds
 from benchmarks.translator import JOEYNMT, LONGEST
@@ -46,6 +46,7 @@ def run(options: Options) -> Report:
 
     goals: list[Goal] = []
     rows: list[list[str]] = []
+    measured: list[Times] = []
     for name, ours, batches, width in (
         (f"beam {BEAM}, batches of {BATCH}", beam, _batches(task, lines, BATCH), BEAM),
         ("one sentence, greedy", greedy, _batches(task, lines[:ALONE], 1), 1),
@@ -56,6 +57,7 @@ def run(options: Options) -> Report:
         check(f"{name}: answers unlike the reference's", 1 - same / len(answers), 0.01)
         work = _gflop(model, ours)
         times, agreement = _measure(task, name, ours, answers, batches, width, options.rounds, notes)
+        measured.append(times)
         count = len(answers)
         share = times.share(work)
         for who in times.rounds:
@@ -77,6 +79,7 @@ def run(options: Options) -> Report:
                 check(f"{name}, {weights}: answers unlike float32's", 1 - agreement, 0.25)
                 notes.append(f"{name}, {weights}: {agreement:.0%} of the answers are those of float32")
                 goals.append(Goal(name, f"ms, median{of}", median * 1e3, bound, at_most=True, digits=1))
+    notes += limit(measured)
     columns = ["work", "contender", "sentences/s", "ms a sentence", "ours is so many times faster", "of peak"]
     return Report(goals, columns, rows, notes)
 

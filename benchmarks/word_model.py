@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 import unrolled.nn
 from benchmarks import peer
-from benchmarks.measure import OURS, by_turns, check, difference, reference, timed
+from benchmarks.measure import OURS, by_turns, check, difference, limit, reference, timed
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report, milliseconds
 from unrolled.nn.adaptive import AdaptiveSoftmax, Projection
@@ -163,6 +163,7 @@ def run(options: Options) -> Report:
     notes = [
         f"gradients beside float64's reference: {exact:.0e}; with gradient_floor {FLOOR:g}: {error:.1e}",
         "memory: the most that three steps take above what is there after the imports, in a process apart",
+        *limit([times]),
     ]
     return Report(goals, ["contender", "ms", "× the example", "of peak", "memory, MB"], rows, notes)
 
@@ -192,13 +193,16 @@ def _check(
     with reference():
         expected = gradients(copy.deepcopy(ours).double())
         of_adaptive = gradients(copy.deepcopy(adaptive).double())
-    check("adaptive softmax's gradients", max(map(difference, gradients(adaptive), of_adaptive)), 1e-4)
+    check("adaptive softmax's gradients", max(map(difference, gradients(adaptive), of_adaptive)), 1e-5)
     found = [max(map(difference, gradients(model), expected)) for model in (ours, floored)]
-    check("our gradients", found[0], 1e-4)
+    check("our gradients", found[0], 1e-5)
     check("our gradients with a floor", found[1], 0.1)
     with torch.no_grad():
         loss = (ours(words, targets) - example.eval()(words, targets)).abs().item()
     check("the example's loss", loss, 1e-4)
+    theirs = gradients(example)
+    ends = max(difference(theirs[i], expected[i]) for i in (0, -2, -1))
+    check("the example's gradients of vectors and projection", ends, 1e-5)
     return found[0], found[1]
 
 

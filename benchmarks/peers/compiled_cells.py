@@ -92,7 +92,8 @@ def prepare(
         return output
 
     output = run()
-    write(folder, output=output.detach().numpy(), grad_inputs=inputs.grad.numpy())
+    gradients = {f"grad_{name}": value.grad.numpy() for name, value in weights.items()}
+    write(folder, output=output.detach().numpy(), grad_inputs=inputs.grad.numpy(), **gradients)
     return {}, run
 
 

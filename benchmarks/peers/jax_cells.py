@@ -58,8 +58,9 @@ def prepare(
         return (output * grad_output).sum(), output
 
     train = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
-    (_, output), (_, grad_inputs) = train(weights, inputs)
-    write(folder, output=output, grad_inputs=grad_inputs)
+    (_, output), (grad_weights, grad_inputs) = train(weights, inputs)
+    gradients = {f"grad_{name}": value for name, value in grad_weights.items()}
+    write(folder, output=output, grad_inputs=grad_inputs, **gradients)
     return {}, lambda: jax.block_until_ready(train(weights, inputs))
 
 

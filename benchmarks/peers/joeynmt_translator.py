@@ -112,7 +112,8 @@ def _training(model: Any, sources: Any, targets: Any, folder: str) -> tuple[dict
     model.eval()
     loss = model(return_type="loss", **vars(batches[0]))[0]
     loss.backward()
-    write(folder, grad=model.src_embed.lut.weight.grad.numpy())
+    told = {"grad_vectors": model.src_embed.lut, "grad_projection": model.decoder.output_layer}
+    write(folder, **{name: module.weight.grad.numpy() for name, module in told.items()})
     model.zero_grad()
     optimizer = build_optimizer(TRAINING, model.parameters())
     clip = build_gradient_clipper(TRAINING)

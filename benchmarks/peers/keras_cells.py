@@ -40,8 +40,9 @@ def prepare(
 
     train = jax.jit(jax.value_and_grad(loss, argnums=(0, 1), has_aux=True))
     weights = [variable.value for variable in layer.trainable_variables]
-    (_, output), (_, grad_inputs) = train(weights, inputs)
+    (_, output), ((of_layer, of_iter, *_), grad_inputs) = train(weights, inputs)
     write(folder, output=output.swapaxes(0, 1), grad_inputs=grad_inputs.swapaxes(0, 1))
+    write(folder, grad_weight_layer=of_layer, grad_weight_iter=of_iter)
     return {}, lambda: jax.block_until_ready(train(weights, inputs))
 
 

@@ -35,7 +35,8 @@ struct Step {
     std::string folder, cell;
     int64_t T, B, I, H, G, biases;
     primitive forward, backward;
-    std::vector<std::pair<memory, memory>> before_forward, before_backward, after;
+    std::vector<std::pair<memory, memory>> before_forward, before_backward;
+    std::vector<std::pair<memory, memory>> after;  // the gradients of the weights: of the input's, of the state's
     std::unordered_map<int, memory> forward_arguments, backward_arguments;
     std::vector<memory> zeroed;
     memory output, grad_inputs;
@@ -55,6 +56,7 @@ struct Step {
     memory::desc desc(Dims dims, Tag tag) const { return {dims, f32, tag}; }
     memory::desc layer() const { return desc({T, B, I}, Tag::tnc); }
     memory::desc result() const { return desc({T, B, H}, Tag::tnc); }
+    memory::desc state() const { return desc({1, 1, B, H}, Tag::ldnc); }
     memory::desc bias() const { return desc({1, 1, biases, H}, Tag::ldgo); }
     memory::desc peephole() const { return desc({1, 1, 3, H}, Tag::ldgo); }
     memory::desc weight(int64_t inputs, Tag tag) const { return desc({1, 1, inputs, G, H}, tag); }
@@ -107,6 +109,14 @@ struct Step {
                               {DNNL_ARG_DIFF_WEIGHTS_ITER, di},
                               {DNNL_ARG_DIFF_BIAS, db},
                               {DNNL_ARG_DIFF_DST_LAYER, read(result(), "grad_output")}};
+        // Without a first state oneDNN 3.13 has another gradient of the recurrent matrix for RNN and LSTM: each step's own
+        // state stands in it for the one before.
+        const auto begin = [&](int at, int gradient) {
+            forward_arguments[at] = backward_arguments[at] = zeros(state());
+            backward_arguments[gradient] = memory(state(), on);
+        };
+        begin(DNNL_ARG_SRC_ITER, DNNL_ARG_DIFF_SRC_ITER);
+        if (G == 4) begin(DNNL_ARG_SRC_ITER_C, DNNL_ARG_DIFF_SRC_ITER_C);
         if (peepholes) {
             const memory value = read(peephole(), "peephole"), gradient = zeros(peephole());
             forward_arguments[DNNL_ARG_WEIGHTS_PEEPHOLE] = value;
@@ -122,26 +132,26 @@ struct Step {
         const auto training = prop_kind::forward_training, back = prop_kind::backward;
         const memory::desc none, wl = weight(I, Tag::any), wi = weight(H, Tag::any);
         if (cell == "LSTM") {
-            const lstm_forward::primitive_desc f(on, training, left_to_right, layer(), none, none, wl, wi, bias(),
+            const lstm_forward::primitive_desc f(on, training, left_to_right, layer(), state(), state(), wl, wi, bias(),
                                                  result(), none, none);
-            const lstm_backward::primitive_desc b(on, back, left_to_right, layer(), none, none, wl, wi, bias(), result(),
-                                                  none, none, layer(), none, none, wl, wi, bias(), result(), none, none,
-                                                  f);
+            const lstm_backward::primitive_desc b(on, back, left_to_right, layer(), state(), state(), wl, wi, bias(),
+                                                  result(), none, none, layer(), state(), state(), wl, wi, bias(),
+                                                  result(), none, none, f);
             connect(f, b, false);
         } else if (cell == "LSTM peepholes") {
-            const lstm_forward::primitive_desc f(on, training, left_to_right, layer(), none, none, wl, wi, peephole(),
-                                                 bias(), result(), none, none);
-            const lstm_backward::primitive_desc b(on, back, left_to_right, layer(), none, none, wl, wi, peephole(),
-                                                  bias(), result(), none, none, layer(), none, none, wl, wi, peephole(),
-                                                  bias(), result(), none, none, f);
+            const lstm_forward::primitive_desc f(on, training, left_to_right, layer(), state(), state(), wl, wi,
+                                                 peephole(), bias(), result(), none, none);
+            const lstm_backward::primitive_desc b(on, back, left_to_right, layer(), state(), state(), wl, wi,
+                                                  peephole(), bias(), result(), none, none, layer(), state(), state(), wl,
+                                                  wi, peephole(), bias(), result(), none, none, f);
             connect(f, b, true);
         } else if (cell == "RNN") {
             const auto tanh = algorithm::eltwise_tanh;
-            const vanilla_rnn_forward::primitive_desc f(on, training, tanh, left_to_right, layer(), none, wl, wi, bias(),
-                                                        result(), none);
-            const vanilla_rnn_backward::primitive_desc b(on, back, tanh, left_to_right, layer(), none, wl, wi, bias(),
-                                                         result(), none, layer(), none, wl, wi, bias(), result(), none,
-                                                         f);
+            const vanilla_rnn_forward::primitive_desc f(on, training, tanh, left_to_right, layer(), state(), wl, wi,
+                                                        bias(), result(), none);
+            const vanilla_rnn_backward::primitive_desc b(on, back, tanh, left_to_right, layer(), state(), wl, wi,
+                                                         bias(), result(), none, layer(), state(), wl, wi, bias(),
+                                                         result(), none, f);
             connect(f, b, false);
         } else if (cell == "GRU before") {
             gated<gru_forward, gru_backward>();
@@ -154,10 +164,11 @@ struct Step {
     template <class Forward, class Backward>
     void gated() {
         const memory::desc none, wl = weight(I, Tag::any), wi = weight(H, Tag::any);
-        const typename Forward::primitive_desc f(on, prop_kind::forward_training, left_to_right, layer(), none, wl, wi,
-                                                 bias(), result(), none);
-        const typename Backward::primitive_desc b(on, prop_kind::backward, left_to_right, layer(), none, wl, wi, bias(),
-                                                  result(), none, layer(), none, wl, wi, bias(), result(), none, f);
+        const typename Forward::primitive_desc f(on, prop_kind::forward_training, left_to_right, layer(), state(), wl,
+                                                 wi, bias(), result(), none);
+        const typename Backward::primitive_desc b(on, prop_kind::backward, left_to_right, layer(), state(), wl, wi,
+                                                  bias(), result(), none, layer(), state(), wl, wi, bias(), result(),
+                                                  none, f);
         connect(f, b, false);
     }
 
@@ -185,6 +196,8 @@ int main() {
                 step->run();
                 step->write(step->output, "output");
                 step->write(step->grad_inputs, "grad_inputs");
+                step->write(step->after[0].second, "grad_weight_layer");
+                step->write(step->after[1].second, "grad_weight_iter");
                 std::cout << "{\"version\": \"" << dnnl_version()->major << "." << dnnl_version()->minor << "\"}"
                           << std::endl;
             } else if (!step) {
