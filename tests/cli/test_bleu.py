@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import sacrebleu
 
+from unrolled.kernels import library
+
 Run = Callable[..., Any]
 
 
@@ -70,3 +72,19 @@ def test_an_unknown_tokenization_names_the_known_ones(unrolled: Run, cat: tuple[
     assert told.code == 2
     assert "13a" in told.err
     assert "none" in told.err
+
+
+@pytest.mark.skipif(library.load() is None, reason="no native library in this installation")
+def test_it_counts_on_the_threads_asked_for(
+    unrolled: Run, cat: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    function = library.function
+
+    def watched(*signature: Any) -> Any:
+        kernel = function(*signature)
+        return lambda *given: asked.append(given[5]) or kernel(*given)
+
+    monkeypatch.setattr(library, "function", watched)
+    unrolled("bleu", cat[0], "--ref", cat[1], "--threads", 5)
+    assert asked == [5]
