@@ -1,6 +1,7 @@
 // Projection on a vocabulary, softmax and cross-entropy, with their gradients, in one pass over the rows.
 //
-// The logits exist for a block of rows at a time, as exp(z − peak) with one peak for each row and tile of words. They
+// The logits exist for a block of rows at a time, as exp(z − peak) with one peak for each row and tile of words: made once,
+// for the loss and the gradients, and read from memory where a block (`block_logits`) is larger than the caches. They
 // stand transposed, a word's rows side by side: so the weight needs no packing, softmax no sum across lanes, and a
 // word that no row of the block gives a probability above the floor is left out of both gradient products.
 #include "cross_entropy.h"
@@ -14,7 +15,7 @@ namespace {
 
 constexpr int wide = registers == 32 ? 4 : 2;     // vectors in a panel
 constexpr int64_t tile_words = 120;               // words whose gradients are made together
-constexpr int64_t block_logits = int64_t(1) << 23;  // numbers in a block's logits
+constexpr int64_t block_logits = int64_t(1) << 23;  // numbers in a block's logits: 32 MiB of float32
 constexpr int64_t block_bytes = int64_t(1) << 20;   // of a block's features
 constexpr int64_t own_weight = int64_t(1) << 19;    // a weight gradient so small that each thread may have its own
 

@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <new>
 
-namespace unrolled {
+#include "kernel.h"
+
+namespace unrolled::UNROLLED_ISA {
 
 // Uninitialised, aligned to a cache line.
 class Scratch {
@@ -25,4 +27,4 @@ class Scratch {
     void* start_;
 };
 
-}  // namespace unrolled
+}  // namespace unrolled::UNROLLED_ISA

@@ -45,6 +45,8 @@ void run_parallel(int wanted, ParallelBody body, void* context) {
     for (std::thread& other : others) other.join();
 }
 
+Barrier::Barrier(int threads) : threads_(threads) {}
+
 void Barrier::wait() {
     if (threads_ == 1) return;
     const int round = round_.load(std::memory_order_acquire);

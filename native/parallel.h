@@ -31,7 +31,8 @@ inline void parallel(int wanted, Body&& body) {
 struct Share {
     int64_t begin, end;
 };
-inline Share share(int64_t total, int thread, int threads, int64_t grain = 1) {
+// Always inlined: kernels of every instruction set call it, and one copy must not serve them all (kernel.h).
+inline __attribute__((always_inline)) Share share(int64_t total, int thread, int threads, int64_t grain = 1) {
     const int64_t units = (total + grain - 1) / grain;
     const int64_t begin = units * thread / threads * grain, end = units * (thread + 1) / threads * grain;
     return {begin < total ? begin : total, end < total ? end : total};
@@ -41,7 +42,7 @@ inline Share share(int64_t total, int thread, int threads, int64_t grain = 1) {
 // it is not, because then other processes need the processor.
 class Barrier {
    public:
-    explicit Barrier(int threads) : threads_(threads) {}
+    explicit Barrier(int threads);
     void wait();
 
    private:

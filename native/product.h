@@ -17,7 +17,9 @@ struct Product {
     int64_t accumulate;
     int64_t bytes;  // of a number: 4 or 8
     int64_t threads;
-    void* packed;  // b as product_pack left it there for products to come, and then b itself is not read; or null
+    // b as product_pack left it there for products to come (b is not read then), or null: depth rows of its columns,
+    // these rounded up to 16, the numbers of a widest vector.
+    void* packed;
 };
 
 }  // namespace unrolled

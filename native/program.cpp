@@ -134,7 +134,7 @@ class Interpreter {
             case sigmoid_of: return map(o, rows, [](V a) { return sigmoid<T>(a); });
             case tanh_of: return map(o, rows, [](V a) { return tanh<T>(a); });
             case relu_of: return map(o, rows, [](V a) { return a < T(0) ? V{} : a; });
-            case exp_of: return map(o, rows, [](V a) { return exp<T>(a); });
+            case exp_of: return map(o, rows, [](V a) { return unbounded_exp<T>(a); });
             case absolute: return map(o, rows, [](V a) { return a < T(0) ? -a : a; });
             case reciprocal: return map(o, rows, [](V a) { return T(1) / a; });
             case add_scaled: return map_two(o, rows, [&](V a, V b) { return a + b * factor; });

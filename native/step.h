@@ -58,7 +58,8 @@ struct Step {
     float* log_probs;  // (rows, k), descending; of words drawn (steps, rows)
     int64_t* ids;      // (rows, k); of words drawn (steps, rows), −1 where nothing has a probability
 
-    // Drawing: the first `state` buffers are the state before a step and are overwritten, as many after them that after it.
+    // The first `state` buffers are the state before a step, as many after them that after it; drawing, and where it is
+    // reset, the former is overwritten.
     int64_t steps;  // 0: the k likeliest of one step
     int64_t* steps_made;  // how many were: none follows on an id of −1, nor when every row has drawn `end`
     int64_t end;    // an id, or −1

@@ -231,6 +231,13 @@ UNROLLED_INLINE Vector<T> exp(Vector<T> x) {
     return e.scale * e.q + e.scale;
 }
 
+// exp of any number, to 4 ulp: infinity and 0 beyond the largest and the smallest, and numbers below the normal ones too.
+template <class T>
+UNROLLED_INLINE Vector<T> unbounded_exp(Vector<T> x) {
+    const Vector<T> root = exp<T>(x * T(0.5));
+    return root * root;
+}
+
 // 1 / (1 + exp(−x)), to 3 ulp above the smallest exponent.
 template <class T>
 UNROLLED_INLINE Vector<T> sigmoid(Vector<T> x) {

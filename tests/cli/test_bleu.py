@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 import sacrebleu
 
+from unrolled.kernels import library
+
 Run = Callable[..., Any]
 
 
@@ -77,3 +79,19 @@ def test_an_empty_file_is_named(unrolled: Any, tmp_path: Path) -> None:
     told = unrolled("bleu", tmp_path / "a", "--ref", tmp_path / "a")
     assert told.code == 2
     assert "a: is empty: there is nothing to score" in told.err
+
+
+@pytest.mark.skipif(library.load() is None, reason="no native library in this installation")
+def test_it_counts_on_the_threads_asked_for(
+    unrolled: Run, cat: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    function = library.function
+
+    def watched(*signature: Any) -> Any:
+        kernel = function(*signature)
+        return lambda *given: asked.append(given[5]) or kernel(*given)
+
+    monkeypatch.setattr(library, "function", watched)
+    unrolled("bleu", cat[0], "--ref", cat[1], "--threads", 5)
+    assert asked == [5]

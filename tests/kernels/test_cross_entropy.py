@@ -23,6 +23,18 @@ def test_the_operator_keeps_torchs_rules(needs: tuple[bool, ...], dtype: torch.d
     torch.library.opcheck(CROSS_ENTROPY, (features, weight, None, targets, 0.0, 0.01, *needs[:2], False))
 
 
+@pytest.mark.parametrize("rows", [0, 5])
+def test_features_of_no_size(rows: int) -> None:
+    features, weight, bias = torch.randn(rows, 0), torch.randn(7, 0), torch.randn(7)
+    targets = torch.randint(7, (rows,))
+    losses, *grads = CROSS_ENTROPY(features, weight, bias, targets, 0.0, 0.0, True, True, True)
+    torch.testing.assert_close(losses, -bias.log_softmax(0)[targets])
+    expected = rows * bias.softmax(0) - torch.bincount(targets, minlength=7)
+    for grad, wanted in zip(grads, (features, weight, expected), strict=True):
+        torch.testing.assert_close(grad, wanted)
+    torch.library.opcheck(CROSS_ENTROPY, (features, weight, bias, targets, 0.1, 0.0, True, False, True))
+
+
 @pytest.mark.parametrize("level", ["baseline", "avx2"])
 def test_lesser_processors_compute_the_same(level: str) -> None:
     program = """

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -34,16 +37,23 @@ def test_reference_can_be_asked_for() -> None:
     assert answer["reason"] == "UNROLLED_KERNELS=reference"
 
 
-def test_a_mistyped_choice_names_the_choices() -> None:
+@pytest.mark.parametrize(
+    ("variable", "value", "choices"),
+    [
+        ("UNROLLED_KERNELS", "natve", "'native', 'reference'"),
+        ("UNROLLED_INSTRUCTION_SET", "avx-2", "'avx512', 'avx2', 'baseline'"),
+    ],
+)
+def test_a_mistyped_choice_names_the_choices(variable: str, value: str, choices: str) -> None:
     program = "from unrolled import kernels; kernels.load()"
     done = subprocess.run(
         [sys.executable, "-c", program],
-        env={**os.environ, "UNROLLED_KERNELS": "natve"},
+        env={**os.environ, variable: value},
         capture_output=True,
         text=True,
     )
     assert done.returncode != 0
-    assert "choose one of 'native', 'reference'" in done.stderr
+    assert f"UserError: {variable}={value!r}: choose one of {choices}" in done.stderr
 
 
 @needs_native
@@ -66,6 +76,7 @@ def test_without_torch_there_is_no_openmp_runtime() -> None:
 def test_with_torch_there_is_one_openmp_runtime(first: str) -> None:
     answer = described(f"{first}\nfrom unrolled import kernels\ntorch.ones(999, 999) @ torch.ones(999, 999)")
     assert len(answer["openmp"]) == 1  # type: ignore[arg-type]
+    assert answer["openmp_note"] is None
 
 
 @needs_native
@@ -104,3 +115,26 @@ def test_a_function_that_is_not_there_says_what_to_do() -> None:
 
 def test_runtimes_are_files() -> None:
     assert all(os.path.exists(path) for path in openmp_runtimes())
+
+
+@needs_native
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import sklearn.utils._openmp_helpers; k.function('unrolled_product'); import torch",
+        "import sklearn.utils._openmp_helpers, torch",
+        "import torch; k.function('unrolled_product'); import sklearn.utils._openmp_helpers",
+    ],
+)
+def test_of_several_openmp_runtimes_pytorchs_is_used(first: str, lacking: Callable[[str], Any]) -> None:
+    if importlib.util.find_spec("sklearn") is None:
+        lacking("needs scikit-learn, which brings an OpenMP runtime of its own")
+    answer = described(
+        f"import unrolled.kernels.library as k; {first}\n"
+        "from unrolled import kernels\n"
+        "k.function('unrolled_product')\n"
+        "assert k._shared == [k._pytorchs_runtime()], k._shared\n"
+        "assert 'torch' in k._shared[0] and 'scikit' not in k._shared[0], k._shared"
+    )
+    assert len(answer["openmp"]) == 2  # type: ignore[arg-type]
+    assert str(answer["openmp_note"]).startswith("2 runtimes")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import pytest
@@ -117,3 +118,37 @@ def test_without_a_library_the_score_is_the_same(monkeypatch):
     monkeypatch.setattr(library, "load", lambda: None)
     reference = bleu(hypotheses, references)
     assert (native.score, native.details) == (reference.score, reference.details)
+
+
+@needs_library
+def test_it_counts_on_as_many_threads_as_pytorch_has_or_is_given(monkeypatch):
+    import torch
+
+    asked, function = [], library.function
+
+    def watched(*signature):
+        kernel = function(*signature)
+        return lambda *given: asked.append(given[5]) or kernel(*given)
+
+    monkeypatch.setattr(library, "function", watched)
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            bleu(["a b"], [["a b"]])
+            bleu(["a b"], [["a b"]], threads=7)
+    finally:
+        torch.set_num_threads(before)
+    assert asked == [1, 7, 3, 7]
+
+
+@needs_library
+def test_without_pytorch_there_is_a_thread_for_each_processor():
+    program = """
+import os, sys
+from unrolled.metrics import bleu, ngrams
+assert bleu(["a b c d"], [["a b c d"]]).score > 99
+assert "torch" not in sys.modules
+assert ngrams._threads() == len(os.sched_getaffinity(0))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -388,3 +388,57 @@ def test_a_language_model_in_fewer_bits(weights, tolerance):
     assert found_ids.tolist() == ids.tolist()
     torch.testing.assert_close(found, log_probs, rtol=0, atol=tolerance)
     assert not torch.equal(found, log_probs)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", ["rnn", "gru before", "lstm"])
+@torch.inference_mode()
+def test_the_likeliest_of_a_language_model_are_those_of_its_step(cell, layers):
+    begins = 8
+    model = language_model(cell, layers=layers, reset_at=begins)
+    state = other = model.start(torch.randint(4, 9, (4, 3)))
+    assert state.program is not None
+    tokens = torch.tensor([5, begins, 2])
+    for choice in ([0, 0, 1, 2, 2], [4, 3, 0], [0, 1]):
+        given = [part.clone() for part in state.parts]
+        after, log_probs, ids = model.step_top(state, tokens, 5)
+        assert all(map(torch.equal, given, state.parts))
+        other, everything = model.step(other, tokens)
+        expected, _ = everything.topk(5)
+        torch.testing.assert_close(log_probs, expected, rtol=1e-5, atol=2e-5)
+        torch.testing.assert_close(everything.gather(1, ids), expected, rtol=1e-5, atol=2e-5)
+        for mine, theirs in zip(after.parts, other.parts, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=2e-5)
+        chosen = torch.tensor(choice)
+        state, other, tokens = model.select(after, chosen), model.select(other, chosen), ids[chosen, -1]
+        tokens[-1] = begins
+
+
+@pytest.mark.parametrize("k", [1, 7, 60, VOCABULARY + 3])
+@torch.inference_mode()
+def test_the_likeliest_of_an_adaptive_softmax_need_no_softmax_over_all(k, monkeypatch):
+    model = language_model(tie=False, cutoffs=[50, 100])
+    state, tokens = model.start(torch.randint(4, 9, (4, 6))), torch.randint(4, VOCABULARY, (6,))
+    expected_state, everything = model.step(state, tokens)
+    monkeypatch.setattr(model.projection, "log_probs", None)
+    after, log_probs, ids = model.step_top(state, tokens, k)
+    expected = everything.topk(min(k, VOCABULARY))
+    torch.testing.assert_close(log_probs, expected.values)
+    torch.testing.assert_close(everything.gather(1, ids), log_probs)
+    assert all(map(torch.equal, after.parts, expected_state.parts))
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+def test_search_of_a_language_model_finds_the_same(beam, monkeypatch):
+    model = language_model(layers=2, reset_at=3)
+    prompt = torch.randint(4, VOCABULARY, (5, 3))
+    options = {"beam": beam, "bos": prompt[-1], "eos": 3, "max_length": 12, "banned": [0, 1], "nbest": beam}
+    calls, run = [], Program.run
+    monkeypatch.setattr(Program, "run", lambda *given: calls.append(1) or run(*given))
+    found = beam_search(model, prompt[:-1], **options)
+    assert calls or beam == 1
+    monkeypatch.setattr(language_module, "compile_language_step", lambda *_: None)
+    expected = beam_search(model, prompt[:-1], **options)
+    for mine, theirs in zip(found, expected, strict=True):
+        assert [each.tokens for each in mine] == [each.tokens for each in theirs]
+        assert [each.score for each in mine] == pytest.approx([each.score for each in theirs], abs=1e-4)

@@ -57,6 +57,15 @@ def test_operator_is_well_behaved():
     )
 
 
+def test_so_is_the_one_of_its_gradients():
+    given = [part.detach() for part in example(2, 3, 4, 6)]
+    opcheck(
+        torch.ops.unrolled.energies_backward.default,
+        (torch.randn(2, 3, 4, dtype=torch.float64), *given),
+        test_utils=("test_schema", "test_faketensor"),
+    )
+
+
 def test_holds_no_more_than_its_answer():
     """64 × 64 × 64 × 512 numbers would be 512 MB; neither direction may allocate a tenth of it."""
     given = example(64, 64, 64, 512, dtype=torch.float32)

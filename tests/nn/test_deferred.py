@@ -262,3 +262,39 @@ def test_an_input_changed_in_place_is_noticed() -> None:
     output = run(Spoils(), torch.randn(STEPS, BATCH, SIZE, requires_grad=True), True)
     with pytest.raises(RuntimeError, match="inplace operation"):
         output.sum().backward()
+
+
+BIASES: dict[str, Callable[[], Tensor]] = {
+    "one number": lambda: torch.randn(1, dtype=torch.float64),
+    "one row": lambda: torch.randn(1, SIZE, dtype=torch.float64),
+    "a row each": lambda: torch.randn(BATCH, SIZE, dtype=torch.float64),
+    "every other number": lambda: torch.randn(2 * SIZE, dtype=torch.float64)[::2],
+    "one number again and again": lambda: torch.randn(1, dtype=torch.float64).expand(SIZE),
+}
+
+
+@pytest.mark.parametrize("form", [F.linear, torch.addmm], ids=["linear", "addmm"])
+@pytest.mark.parametrize("bias", BIASES)
+def test_a_bias_of_any_form(bias: str, form: Callable[..., Tensor], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel reads a vector of neighbours: one of another form once led it beyond its end."""
+    torch.manual_seed(17)
+    monkeypatch.setattr(deferred_module, "SMALL", SIZE * SIZE)  # so that a bias of two dimensions stays one
+    order = (0, 1, 2) if form is F.linear else (2, 0, 1)
+    cell = Custom(lambda c, x, h: form(*((h + x, c.W, c.own)[i] for i in order)))
+    inputs = some_inputs(18)
+    cell.own = nn.Parameter(BIASES[bias]())
+    torch.testing.assert_close(run(cell, inputs, True), run(cell, inputs, False), rtol=1e-12, atol=1e-12)
+    agree(gradients(cell, inputs, True), gradients(cell, inputs, False))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda c, x, h: x + h[:, :-1] @ c.W,
+        lambda c, x, h: x + F.linear(torch.cat((h, h), -1), c.W),
+        lambda c, x, h: x + F.linear(h, c.W, c.b[:-1]),
+    ],
+)
+def test_shapes_that_do_not_fit_are_pytorchs_to_refuse(wrong: Callable[..., Tensor]) -> None:
+    with pytest.raises(RuntimeError, match=r"shapes|size"):
+        run(Custom(wrong), some_inputs(19), True)

@@ -127,6 +127,46 @@ def test_single_is_the_reference_in_double(
         compare(found, expected, 1e-5)
 
 
+def apart_in_memory(tensor: Tensor) -> Tensor:
+    """The same numbers, every other one of its memory."""
+    return torch.stack((tensor, tensor.new_full((), torch.nan).expand_as(tensor)), -1)[..., 0]
+
+
+@pytest.mark.parametrize("lengths", ["full", "with empty"])
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_inputs_that_are_not_contiguous_or_need_no_gradient(form: str, lengths: str) -> None:
+    torch.manual_seed(6)
+    cell = make(form, 4, 6)
+    for module in cell.modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None:
+                module._parameters[name] = torch.nn.Parameter(apart_in_memory(parameter.detach()))
+    inputs = apart_in_memory(torch.randn(7, 5, 4, dtype=torch.float64))
+    state = tuple(map(apart_in_memory, make_state(cell, 5)))
+    mask = apart_in_memory(torch.bernoulli(torch.full((5, 6), 0.6, dtype=torch.float64)) / 0.6)
+    weights = list(cell.parameters())
+    assert not any(tensor.is_contiguous() for tensor in (inputs, *state, mask, *weights))
+    given = LENGTHS[lengths]
+    options = {"lengths": None if given is None else torch.tensor(given), "memory": mask}
+    # What has a gradient: all, what is read alone, the state alone, some weights or one.
+    for asked in ([inputs, *state, *weights], [inputs], list(state), weights, weights[1:2], weights[-1:]):
+        for tensor in (inputs, *state, *weights):
+            tensor.requires_grad_(any(tensor is each for each in asked))
+        answers = []
+        for path in (fused.unroll, loop.unroll):
+            answer = path(cell, inputs, state, **options)
+            assert answer is not None
+            found = (answer.output, *answer.state)
+            total = torch.zeros((), dtype=torch.float64)
+            for part in (
+                each.transpose(0, 1) for each in found
+            ):  # so that their gradients are not contiguous
+                total += (part * torch.linspace(-1, 1, part.numel(), dtype=part.dtype).view(part.shape)).sum()
+            answers.append([*found, *torch.autograd.grad(total, asked)])
+        for one, other in zip(*answers, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-11, atol=1e-12)
+
+
 @pytest.mark.parametrize("form", FORM_NAMES)
 def test_gradients_are_those_of_differences(form: str) -> None:
     torch.manual_seed(3)

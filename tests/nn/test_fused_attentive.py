@@ -254,6 +254,16 @@ def test_operators_are_well_behaved(kind: str, ragged: bool) -> None:
         arguments,
         test_utils=("test_schema", "test_autograd_registration", "test_faketensor"),
     )
+    *tensors, form = (part.detach() if isinstance(part, Tensor) else part for part in arguments)
+    made = torch.ops.unrolled.attentive.default(*tensors, form)
+    without_biases = tensors[:6] + tensors[8:]
+    grads: list[Any] = [torch.randn_like(part) for part in made[:6]]
+    for given_grads in (grads, [*grads[:2], *[None] * 4]):
+        opcheck(
+            torch.ops.unrolled.attentive_backward.default,
+            (*given_grads, *without_biases, *made[:3], *made[6:], form),
+            test_utils=("test_schema", "test_faketensor"),
+        )
 
 
 @pytest.mark.parametrize("lengths", [None, [5, 2, 3]])

@@ -266,7 +266,17 @@ def test_divergence_is_the_mean_of_both(n, monkeypatch):
         torch.testing.assert_close(*gradients)
 
 
-def test_features_of_no_size():
-    bias = torch.randn(5)
-    found = projected_cross_entropy(torch.zeros(2, 0), torch.zeros(5, 0), bias, torch.tensor([1, 2]))
-    torch.testing.assert_close(found, -bias.log_softmax(0)[1:3].sum())
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_features_of_no_size(smoothing):
+    features, weight, _, targets = example(d=0)
+    bias = torch.randn(11, dtype=torch.double, requires_grad=True)
+    found = projected_cross_entropy(features, weight, bias, targets, label_smoothing=smoothing)
+    expected = whole(features, weight, bias, targets, label_smoothing=smoothing)
+    torch.testing.assert_close(found, expected)
+    inputs = (features, weight, bias)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(each, inputs, allow_unused=True) for each in (found, expected))
+    )
+    with torch.no_grad():
+        log_probs = projected_log_probs(features, weight, bias, targets)
+    torch.testing.assert_close(log_probs, bias.detach().log_softmax(0)[targets])

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import random
+import threading
 import weakref
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -42,6 +46,13 @@ class Custom(Cell):
         self.inner = nn.Linear(2 * SIZE, SIZE, dtype=dtype)
         self.norm = nn.LayerNorm(SIZE, dtype=dtype)
         self.count, self.seen = 0, []
+        self.tally, self.sorted = Counter(), defaultdict(list)
+        self.array, self.nested = np.zeros(2), {"a": ([0],)}
+        self.chance = np.random.default_rng(3)
+
+    def remembers(self) -> tuple[Any, ...]:
+        """What a step can change."""
+        return self.count, self.seen, self.tally, self.sorted, self.array.tolist(), self.nested
 
     def initial_state(self, batch: int, *, like: Tensor):
         return tuple(like.new_zeros(batch, self.hidden_size) for _ in range(self.states))
@@ -282,6 +293,26 @@ def _by_chance(c: Custom, x: Tensor, h: Tensor) -> Tensor:
     return x + h * 0.5 if random.random() < 0.5 else x - h * 0.5
 
 
+def _tallying(c: Custom, x: Tensor, h: Tensor) -> Tensor:
+    c.tally["steps"] += 1
+    return h * 0.5 + x * c.tally["steps"]
+
+
+def _sorting(c: Custom, x: Tensor, h: Tensor) -> Tensor:
+    c.sorted[len(c.sorted) % 2].append(len(c.sorted))
+    return h + x
+
+
+def _adding(c: Custom, x: Tensor, h: Tensor) -> Tensor:
+    c.array += 1
+    return h * 0.5 + x * float(c.array[0])
+
+
+def _deep(c: Custom, x: Tensor, h: Tensor) -> Tensor:
+    c.nested["a"][0][0] += 1
+    return h * 0.5 + x * c.nested["a"][0][0]
+
+
 REFUSED: dict[str, Callable[..., Any]] = {
     "a number that is read": lambda c, x, h: x + h * float(h.detach().mean()),
     "a branch": lambda c, x, h: x + h if bool((h > 0).all()) else x - h,
@@ -302,6 +333,15 @@ REFUSED: dict[str, Callable[..., Any]] = {
     "a hook on a gradient": _hooked,
     "a choice by Python's chance": _by_chance,
     "another function": lambda c, x, h: torch.erf(x + h),
+    "a choice by NumPy's chance": lambda c, x, h: x + h * np.random.random(),  # noqa: NPY002
+    "a choice by chance of its own": lambda c, x, h: x + h * float(c.chance.random()),
+    "numbers as a list": lambda c, x, h: x + h * h.tolist()[0][0],
+    "a parameter as a list": lambda c, x, h: x + h * c.s.tolist()[0],
+    "a state's data": lambda c, x, h: x + h.data,
+    "a cell with a tally": _tallying,
+    "a cell that sorts": _sorting,
+    "a cell that adds to an array": _adding,
+    "a cell that changes deep within": _deep,
 }
 
 
@@ -316,12 +356,14 @@ def test_what_cannot_be_traced_is_run_as_it_is_written(function: Any) -> None:
     assert path.why_not(cells[0])
     torch.manual_seed(7)
     random.seed(7)
+    np.random.seed(7)  # noqa: NPY002
     found = _results(unroll, cells[0], inputs, state)
     torch.manual_seed(7)
     random.seed(7)
+    np.random.seed(7)  # noqa: NPY002
     expected = _results(loop.unroll, cells[1], inputs, state)
     _same(found[0] + found[1], expected[0] + expected[1])
-    assert (cells[0].count, cells[0].seen) == (cells[1].count, cells[1].seen)
+    assert cells[0].remembers() == cells[1].remembers()
 
 
 def test_a_mistake_in_a_step_is_the_users_to_see() -> None:
@@ -399,3 +441,62 @@ def test_what_a_run_kept_goes_with_its_graph(monkeypatch: pytest.MonkeyPatch) ->
         assert [each() for each in kept] == [None, None]
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda c, x, h: x + h * float(h.numpy()[0, 0]),
+        lambda c, x, h: x + torch.from_numpy(np.tanh(np.asarray(h))),
+        lambda c, x, h: x + h * float(np.from_dlpack(h)[0, 0]),
+        lambda c, x, h: x + h * (h.untyped_storage()[7] / 256),
+    ],
+    ids=["an array", "NumPy's function", "dlpack", "memory"],
+)
+@torch.no_grad()
+def test_numbers_that_leave_by_another_door_are_seen(function: Any) -> None:
+    torch.manual_seed(9)
+    cell = Custom(function)
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    state = (torch.randn(BATCH, SIZE, dtype=torch.float64),)
+    assert path.unroll(cell, inputs, state) is None
+    torch.testing.assert_close(unroll(cell, inputs, state).output, loop.unroll(cell, inputs, state).output)
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [itertools.count, lambda: [iter([1, 2])], threading.Lock, lambda: [nn.Linear(SIZE, SIZE)]],
+    ids=["a counter", "an iterator within", "a lock", "a module that is no part"],
+)
+def test_a_cell_with_what_cannot_be_compared_is_run_as_it_is_written(attribute: Any) -> None:
+    cell = Custom(ONE_STATE["a product"])
+    cell.own = attribute()
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    assert path.unroll(cell, inputs, cell.initial_state(BATCH, like=inputs)) is None
+    assert "an attribute" in str(path.why_not(cell))
+
+
+def test_a_step_that_counts_by_an_iterator_counts_on() -> None:
+    cell = Custom(lambda c, x, h: h * 0.5 + x * next(c.numbers))
+    cell.numbers = itertools.count(1)
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    unroll(cell, inputs)
+    assert next(cell.numbers) == TIME + 1
+
+
+def test_contiguous_or_not_and_with_or_without_gradient() -> None:
+    torch.manual_seed(10)
+    cell = Custom(_gru_like)
+    cell.W = nn.Parameter(torch.randn(SIZE, SIZE, dtype=torch.float64).t())
+    cell.V = nn.Parameter(torch.randn(SIZE, 2 * SIZE, dtype=torch.float64).t())
+    cell.b = nn.Parameter(torch.randn(2 * SIZE, dtype=torch.float64)[::2])
+    cell.function = lambda c, x, h: torch.addmm(c.b, _gru_like(c, x, h), c.W) + c.b * h
+    inputs = torch.randn(SIZE, BATCH, TIME, dtype=torch.float64).transpose(0, 2)
+    state = torch.randn(SIZE, BATCH, dtype=torch.float64).t()
+    assert not any(t.is_contiguous() for t in (inputs, state, cell.W, cell.V, cell.b))
+    variables = [inputs, state, cell.W, cell.V, cell.b]
+    for asked in ([0, 1, 2, 3, 4], [0], [1], [2, 3, 4], [4]):
+        for i, each in enumerate(variables):
+            each.requires_grad_(i in asked)
+        found, expected = (_results(how, cell, inputs, (state,)) for how in (path.unroll, loop.unroll))
+        _same(found[0] + found[1], expected[0] + expected[1])

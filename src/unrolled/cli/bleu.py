@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from unrolled.cli.everywhere import settings
 from unrolled.cli.lines import all_lines
 from unrolled.cli.running import JsonOption, to_json
 from unrolled.errors import UserError
@@ -15,6 +16,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def bleu(
+    ctx: typer.Context,
     hypotheses: Annotated[
         str,
         typer.Argument(
@@ -50,7 +52,13 @@ def bleu(
             raise UserError(
                 f"{hypotheses} has {len(lines)} lines but {reference} has {len(column)}: one each"
             )
-    score = metrics.bleu(lines, list(zip(*columns, strict=True)), tokenize=tokenize, lowercase=lowercase)
+    score = metrics.bleu(
+        lines,
+        list(zip(*columns, strict=True)),
+        tokenize=tokenize,
+        lowercase=lowercase,
+        threads=settings(ctx).threads,
+    )
     if json:
         parts = {
             "score": score.score,

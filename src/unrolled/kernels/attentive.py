@@ -114,9 +114,7 @@ def attentive(
     made["final_late"].copy_(final)
     if combine is not None:
         made["fed"][: packing.offsets[1]] = final[: packing.offsets[1]]
-    product(
-        packing.pack(inputs), input_weight[:, :columns].t(), bias=bias.contiguous(), out=made["gates"][:rows]
-    )
+    product(packing.pack(inputs), input_weight[:, :columns].t(), bias=bias, out=made["gates"][:rows])
     kept: dict[str, Any] = {
         "weight": recurrent_weight.contiguous(),
         "recurrent_bias": contiguous(recurrent_bias),

@@ -63,6 +63,12 @@ def cross_entropy(
     shapes = [None if t is None else tuple(t.shape) for t in (features, weight, bias, targets)]
     if shapes[1:] != [(vocabulary, size), shapes[2] and (vocabulary,), (rows,)]:
         raise ValueError("features {}, weight {}, bias {} and targets {} do not fit".format(*shapes))
+    if not size:  # the kernel divides by it; one feature that is zero says the same
+        given = features.new_zeros(rows, 1), features.new_zeros(vocabulary, 1), bias, targets
+        losses, *_, grad_bias = cross_entropy(
+            *given, label_smoothing, gradient_floor, False, False, needs_bias
+        )
+        return losses, *_gradients(features, weight, needs_features, needs_weight, False)[:2], grad_bias
     log_sums, log_probs = features.new_empty(rows), features.new_empty(rows)
     grads = _gradients(features, weight, needs_features, needs_weight, needs_bias)
     if not rows:

@@ -16,15 +16,18 @@ from unrolled.errors import RunError, UserError
 
 _PATH = Path(__file__).with_name("libunrolled_kernels.so")
 _RUNTIMES = ("libgomp", "libiomp5", "libomp")
+_shared: list[str] = []
+"""The OpenMP runtime whose threads the library runs on, once there is one."""
 
 
 @cache
 def _open() -> tuple[ctypes.CDLL | None, str | None]:
     """The library, or why there is none."""
-    choice = os.environ.get("UNROLLED_KERNELS", "native")
-    if choice not in ("native", "reference"):
-        raise UserError(f"UNROLLED_KERNELS={choice!r}: choose one of 'native', 'reference'")
-    if choice == "reference":
+    kernels = _choice("UNROLLED_KERNELS", "native", "reference")
+    _choice(
+        "UNROLLED_INSTRUCTION_SET", "avx512", "avx2", "baseline"
+    )  # the library reads it, but cannot object
+    if kernels == "reference":
         return None, "UNROLLED_KERNELS=reference"
     if not _PATH.exists():
         return None, "not built: a C++ compiler was missing when the package was installed"
@@ -36,6 +39,14 @@ def _open() -> tuple[ctypes.CDLL | None, str | None]:
     return library, None
 
 
+def _choice(variable: str, *known: str) -> str:
+    """What an environment variable says; the first of ``known`` where it is not set."""
+    choice = os.environ.get(variable, known[0])
+    if choice not in known:
+        raise UserError(f"{variable}={choice!r}: choose one of {', '.join(map(repr, known))}")
+    return choice
+
+
 def load() -> ctypes.CDLL | None:
     """The native library, or None."""
     return _open()[0]
@@ -44,7 +55,7 @@ def load() -> ctypes.CDLL | None:
 def function(name: str, *argument_types: Any, result: Any = None) -> Any:
     """A function of the native library, its C types declared; to be looked up once, for that is slow.
 
-    It runs on the threads of the OpenMP runtime that is in the process by then.
+    If PyTorch is in the process by then, the library runs on its threads from there on.
 
     Raises:
         RunError: there is no library, or it is older than the package.
@@ -64,36 +75,61 @@ def function(name: str, *argument_types: Any, result: Any = None) -> Any:
 
 def openmp_runtimes() -> list[str]:
     """Paths of the OpenMP runtimes loaded in this process. There should be at most one."""
+    return [path for path in _loaded() if Path(path).name.startswith(_RUNTIMES)]
+
+
+def _loaded() -> list[str]:
+    """Paths of the files that are mapped into this process."""
     try:
         lines = Path("/proc/self/maps").read_text().splitlines()
     except OSError:
         return []
-    paths = {line.partition("/")[1] + line.partition("/")[2] for line in lines if "/" in line}
-    return sorted(path for path in paths if Path(path).name.startswith(_RUNTIMES))
+    return sorted({line.partition("/")[1] + line.partition("/")[2] for line in lines if "/" in line})
 
 
 def _share_threads(library: ctypes.CDLL) -> None:
-    runtimes = openmp_runtimes()
-    if runtimes:
-        _use(library, runtimes[0])
+    """Hand the library PyTorch's runtime, once: kernels that run must not find another half-way."""
+    runtime = None if _shared else _pytorchs_runtime()
+    if runtime is not None:
+        _shared.append(runtime)
+        names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
+        library.unrolled_use_openmp(*(ctypes.c_void_p(_address(runtime, name)) for name in names))
 
 
-@cache
-def _use(library: ctypes.CDLL, runtime: str) -> None:
-    loaded = ctypes.CDLL(runtime, mode=os.RTLD_NOW | os.RTLD_NOLOAD)
-    names = ("GOMP_parallel", "omp_get_thread_num", "omp_get_num_threads")
-    library.unrolled_use_openmp(*(ctypes.cast(loaded[name], ctypes.c_void_p) for name in names))
+def _pytorchs_runtime() -> str | None:
+    """The OpenMP runtime that PyTorch is linked with, for other packages may have brought others."""
+    for pytorch in (path for path in _loaded() if Path(path).name.startswith("libtorch_cpu")):
+        called = _address(pytorch, "GOMP_parallel")
+        for runtime in openmp_runtimes():
+            if called is not None and _address(runtime, "GOMP_parallel") == called:
+                return runtime
+    return None
+
+
+def _address(path: str, name: str) -> int | None:
+    """Where a loaded library, or one that it is linked with, has a function."""
+    try:
+        found = ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_NOLOAD)[name]
+    except (OSError, AttributeError):
+        return None
+    return ctypes.cast(found, ctypes.c_void_p).value
 
 
 def describe() -> dict[str, Any]:
     """Which path is in use: ``path`` ("native" or "reference"), ``reason`` when it is the reference,
-    ``instruction_set`` ("avx512", "avx2", "baseline"), ``library``, and the ``openmp`` runtimes loaded."""
+    ``instruction_set`` ("avx512", "avx2", "baseline"), ``library``, the ``openmp`` runtimes loaded, and
+    ``openmp_note`` when there are several."""
     library, reason = _open()
     native = library is not None
+    runtimes, note = openmp_runtimes(), None
+    if len(runtimes) > 1:
+        note = f"{len(runtimes)} runtimes, each with its own threads; PyTorch and the kernels use "
+        note += _pytorchs_runtime() or "none of them"
     return {
         "path": "native" if native else "reference",
         "reason": reason,
         "instruction_set": library.unrolled_instruction_set().decode() if library is not None else None,
         "library": str(_PATH) if native else None,
-        "openmp": openmp_runtimes(),
+        "openmp": runtimes,
+        "openmp_note": note,
     }

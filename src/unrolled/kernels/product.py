@@ -66,10 +66,11 @@ _WIDEST = 16
 def product(
     a: Tensor, b: Tensor | Packed, *, bias: Tensor | None = None, out: Tensor, accumulate: bool = False
 ) -> Tensor:
-    """``out = a @ b (+ bias)``, or added to it: ``a (rows, depth)``, ``b (depth, columns)``, ``out`` with
-    contiguous rows; any strides else. No autograd."""
+    """``out = a @ b (+ bias)``, or added to it: ``a (rows, depth)``, ``b (depth, columns)``, ``bias
+    (columns,)``, ``out`` with contiguous rows; any strides else. No autograd; shapes are not looked at."""
     (rows, depth), columns = a.shape, b.shape[1]
     if rows and columns and depth:
+        bias = None if bias is None else bias.contiguous()
         matrix, packed = (None, b.numbers.data_ptr()) if isinstance(b, Packed) else (b, None)
         _kernel()(
             _Product(

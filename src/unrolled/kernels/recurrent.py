@@ -46,7 +46,7 @@ def recurrence(
     rows = packing.total
     made = empty(inputs, hidden, mask, lengths, f)
     packed_output = made["output"] if lengths is None else made["packed_output"]
-    product(packing.pack(inputs), input_weight.t(), bias=bias.contiguous(), out=made["gates"][:rows])
+    product(packing.pack(inputs), input_weight.t(), bias=bias, out=made["gates"][:rows])
     run(
         "forward",
         f,

@@ -114,7 +114,7 @@ class Program:
     of its own, :meth:`part` some columns of another. The last instruction must be :meth:`top`.
 
     Args:
-        reset_at: drawing, the token before which the state is zero.
+        reset_at: the token before which the state is zero.
     """
 
     def __init__(self, state: Sequence[int], reset_at: int | None = None) -> None:
@@ -242,10 +242,12 @@ class Program:
         """The state after ``tokens (rows,)``, and the ``k`` likeliest next ones: log-probabilities, ids
         ``(rows, k)``. ``source`` is what they attend to."""
         rows, k = len(tokens), min(k, self.vocabulary)
+        resets = self.reset_at >= 0  # the kernel does so in the state that it is given
         given = [part.contiguous() for part in state]
+        given = [part.clone() for part in given] if resets else given
         made = tuple(torch.empty_like(part) for part in given)
         log_probs, ids = given[0].new_empty(rows, k), tokens.new_empty(rows, k, dtype=torch.int64)
-        self._launch(given, made, tokens, log_probs, ids, source, k=k)
+        self._launch(given, made, tokens, log_probs, ids, source, k=k, state=len(given), reset=self.reset_at)
         return made, log_probs, ids
 
     def draw(

@@ -61,6 +61,7 @@ def bleu(
     smooth: Smoothing = "exp",
     effective_order: bool | None = None,
     order: int = ORDER,
+    threads: int | None = None,
 ) -> Bleu:
     """BLEU = BP · exp(¼ Σ log pₙ) of a corpus, equal to sacreBLEU's with the same options.
 
@@ -74,6 +75,7 @@ def bleu(
         effective_order: average only the orders that the hypothesis is long enough for. Left out, it is done
             for a single segment and not for a corpus.
         order: the longest n-grams counted: BLEU-n = BP · exp(1/n Σ log pₙ).
+        threads: to count on; left out, as many as PyTorch has where it is loaded, else one a processor.
 
     Raises:
         UserError: no segments, unequal numbers of them, a segment without reference, an unknown option.
@@ -93,7 +95,7 @@ def bleu(
     def value(sums: Counts) -> Counts:
         return score_of(sums, smooth, effective_order, order)[0]
 
-    tally = Tally(count(hypotheses, references, tokenize, lowercase), value)
+    tally = Tally(count(hypotheses, references, tokenize, lowercase, threads), value)
     sums = tally.total()
     score, precisions, penalty = score_of(sums, smooth, effective_order, order)
     whole: list[int] = sums.astype(int).tolist()
@@ -147,7 +149,11 @@ def score_of(
 
 
 def count(
-    hypotheses: Sequence[str], references: segments.References, tokenize: Tokenization, lowercase: bool
+    hypotheses: Sequence[str],
+    references: segments.References,
+    tokenize: Tokenization,
+    lowercase: bool,
+    threads: int | None = None,
 ) -> Counts:
     """The statistics of each segment, ``(segments, 10)`` int64.
 
@@ -157,4 +163,5 @@ def count(
         hypotheses if not lowercase else [each.lower() for each in hypotheses],
         references if not lowercase else [[each.lower() for each in some] for some in references],
         tokenize,
+        threads,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -22,17 +23,26 @@ _SPLIT: dict[str, Callable[[str], list[str]]] = {"13a": tokenize_13a, "none": st
 _KINDS = 2 + 2 * ORDER
 
 
-def count(hypotheses: Sequence[str], references: References, tokenize: Tokenization) -> Counts:
+def count(
+    hypotheses: Sequence[str],
+    references: References,
+    tokenize: Tokenization,
+    threads: int | None = None,
+) -> Counts:
     """The statistics of each segment, ``(segments, 10)`` int64.
 
     Length, closest reference length (a tie goes to the shorter), matches of orders 1 to 4, each n-gram at
-    most as often as one reference has it, and n-grams of orders 1 to 4.
+    most as often as one reference has it, and n-grams of orders 1 to 4. ``threads`` of the native library are
+    PyTorch's number where it is loaded, else one a processor, unless they are given.
     """
-    chosen = count_natively if library.load() is not None else count_in_python
-    return chosen(hypotheses, references, tokenize)
+    if library.load() is None:
+        return count_in_python(hypotheses, references, tokenize)
+    return count_natively(hypotheses, references, tokenize, threads)
 
 
-def count_natively(hypotheses: Sequence[str], references: References, tokenize: Tokenization) -> Counts:
+def count_natively(
+    hypotheses: Sequence[str], references: References, tokenize: Tokenization, threads: int | None = None
+) -> Counts:
     """:func:`count` by ``native/bleu.cpp``.
 
     Raises:
@@ -56,10 +66,18 @@ def count_natively(hypotheses: Sequence[str], references: References, tokenize: 
         first.ctypes.data,
         len(hypotheses),
         tokenize == "13a",
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads or _threads(),
         statistics.ctypes.data,
     )
     return statistics
+
+
+def _threads() -> int:
+    torch = sys.modules.get("torch")  # scoring does not load it
+    if torch is not None:
+        found: int = torch.get_num_threads()
+        return found
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def count_in_python(hypotheses: Sequence[str], references: References, tokenize: Tokenization) -> Counts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -9,13 +10,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from unrolled.decoding.candidates import top
 from unrolled.decoding.sampling import Drawing, draw_steps
-from unrolled.kernels.step import Program
+from unrolled.kernels.step import MOST, Program
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.make import make_embedding, make_layers
 from unrolled.models.program import compile_language_step, draw_natively
 from unrolled.models.segments import Segments
-from unrolled.nn.adaptive import make_projection
+from unrolled.nn.adaptive import Projection, make_projection
 from unrolled.nn.cells import State
 from unrolled.nn.dropout import dropout
 from unrolled.nn.embedding import tie
@@ -179,6 +181,20 @@ class LanguageModel(nn.Module):
         read = self.read(tokens[None], state.parts)
         return replace(state, parts=read.state), self.projection.log_probs(read.features[0])
 
+    def step_top(
+        self, state: LanguageState, tokens: Int[Tensor, " rows"], k: int
+    ) -> tuple[LanguageState, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
+        """:meth:`step` and the ``k`` likeliest tokens of each row, by one native call where that can be."""
+        if state.program is not None and k <= MOST:
+            after, best, ids = state.program.run(_by_layer(state.parts), tokens, k)
+            return replace(state, parts=_by_kind(after, len(state.parts))), best, ids
+        if isinstance(self.projection, Projection):
+            state, log_probs = self.step(state, tokens)
+            return state, *top(log_probs, k)
+        read = self.read(tokens[None], state.parts)
+        best, ids = self.projection.top(read.features[0], min(k, len(self.embedding.weight)))
+        return replace(state, parts=read.state), best, ids
+
     def draw(
         self,
         state: LanguageState,
@@ -189,11 +205,18 @@ class LanguageModel(nn.Module):
         """Steps and draws, in one native call where that can be."""
         if state.program is None:
             return draw_steps(self, state, tokens, uniform, drawing)
-        kinds = len(state.parts)
-        given = [part[layer] for layer in range(len(state.parts[0])) for part in state.parts]
-        after, log_probs, ids = draw_natively(state.program, given, tokens, uniform, drawing)
-        parts = tuple(torch.stack(after[kind::kinds]) for kind in range(kinds))
-        return replace(state, parts=parts), log_probs, ids
+        after, log_probs, ids = draw_natively(state.program, _by_layer(state.parts), tokens, uniform, drawing)
+        return replace(state, parts=_by_kind(after, len(state.parts))), log_probs, ids
 
     def select(self, state: LanguageState, rows: Int[Tensor, " n"]) -> LanguageState:
         return replace(state, parts=tuple(part[:, rows] for part in state.parts))
+
+
+def _by_layer(parts: State) -> list[Tensor]:
+    """A state as a native step takes it: one layer's after the other, ``(rows, …)``."""
+    return [part[layer] for layer in range(len(parts[0])) for part in parts]
+
+
+def _by_kind(flat: Sequence[Tensor], kinds: int) -> State:
+    """The reverse of :func:`_by_layer`."""
+    return tuple(torch.stack(tuple(flat[kind::kinds])) for kind in range(kinds))

@@ -88,7 +88,12 @@ class ConsistencySettings(BaseModel):
 class DecoderSettings(RecurrentSettings, ConsistencySettings):
     """The decoder: whatever it reads, it writes word by word."""
 
-    decoder_layers: int = Field(1, ge=1, description="cells upon one another in the decoder")
+    decoder_layers: int = Field(
+        1,
+        ge=1,
+        description="cells upon one another in the decoder; with several, bahdanau and input_feeding train a"
+        " step of Python at a time: more slowly",
+    )
     attention: Literal["bahdanau", "luong", "none"] = Field(
         "luong",
         description="bahdanau: look, then move; luong: move, then look; none: all the decoder knows of the"

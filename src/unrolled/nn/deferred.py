@@ -113,6 +113,9 @@ def _linear(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
         return None
     if input.ndim < 2 or not torch.is_grad_enabled() or type(bias) not in (type(None), nn.Parameter):
         return None
+    rows, columns = weight.plain.shape
+    if input.shape[-1] != columns or (bias is not None and bias.shape != (rows,)):
+        return None  # repeated for the rows, or PyTorch's to refuse: the kernel would read beyond it
     if torch.is_autocast_enabled(input.device.type) and input.dtype is not torch.float64:
         kind = torch.get_autocast_dtype(input.device.type)
         input, weight = input.to(kind), _cast(weight, kind)

@@ -199,7 +199,7 @@ def _make(
     needed: Sequence[bool],
 ) -> tuple[Tensor, list[Tensor | None]]:
     """The loss, and its gradients by features, weight and bias where they are needed."""
-    if not features.shape[1] or not native.applies(features, weight, *(() if bias is None else (bias,))):
+    if not native.applies(features, weight, *(() if bias is None else (bias,))):
         return _make_from_tiles(features, weight, bias, targets, smoothing, floor, needed)
     losses, *gradients = CROSS_ENTROPY(features, weight, bias, targets, smoothing, floor, *needed)
     return losses.sum(), [g if need else None for g, need in zip(gradients, needed, strict=True)]

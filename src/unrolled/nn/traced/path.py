@@ -6,11 +6,13 @@ where not, the loop runs it as it is written.
 
 from __future__ import annotations
 
+import pickle
 import random
 from collections.abc import Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.autograd import Function
@@ -50,16 +52,19 @@ def unroll(
     mode = (cell.training, torch.is_grad_enabled())
     if mode in _refused.get(cell, ()):
         return None
-    chance = torch.get_rng_state(), random.getstate()
+    generator, chance = torch.get_rng_state(), _chance()
     projected = cell.project(inputs)
     parts, wrap = ((projected,), _only) if isinstance(projected, Tensor) else (projected, tuple)
     try:
         _check(parts, time, batch, inputs.dtype)
         found = trace(cell, [part[0] for part in parts], wrap, state, memory)
+        if pickle.dumps(_chance()) != pickle.dumps(chance):
+            raise Untraceable("a choice by chance")
     except Untraceable as reason:
         _refused.setdefault(cell, {})[mode] = str(reason)
-        torch.set_rng_state(chance[0])  # the loop will draw what was drawn here
-        random.setstate(chance[1])
+        torch.set_rng_state(generator)  # the loop will draw what was drawn here
+        random.setstate(chance[0])
+        np.random.set_state(chance[1])  # noqa: NPY002
         return None
     if lengths is not None and int(lengths.min()) == time:
         lengths = None
@@ -72,6 +77,11 @@ def unroll(
 def why_not(cell: Cell) -> str | None:
     """Why a cell's step could not be traced when it was last tried; None if it could, or was not tried."""
     return next(iter(_refused.get(cell, {}).values()), None)
+
+
+def _chance() -> tuple[Any, Any]:
+    """Where Python's and NumPy's generators stand; what PyTorch's draw, the tracer sees."""
+    return random.getstate(), np.random.get_state(legacy=False)  # noqa: NPY002
 
 
 def _only(parts: Sequence[Tensor]) -> Tensor:

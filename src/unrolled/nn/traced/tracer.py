@@ -8,19 +8,17 @@ Anything else (a number read from a tensor, chance, a change in place, a step th
 
 from __future__ import annotations
 
-import copy
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 
 from unrolled.nn.cells import Cell, State
-from unrolled.nn.substitute import substitute
+from unrolled.nn.traced.apart import apart
 from unrolled.nn.traced.functions import FUNCTIONS
 from unrolled.nn.traced.operations import Trace, Untraceable
 from unrolled.nn.traced.recorder import Recorder, name_of
@@ -42,52 +40,19 @@ def trace(
     """
     # Without a graph of autograd's own, so that whatever detaches is the cell itself.
     recorder = Recorder(state[0])
-    watched, changed = _apart(cell, recorder.plain)
+    watched, changed = apart(cell, recorder.plain)
     given = [part.detach().clone() for part in (*projected, *state)]
     parts = [recorder.start(tensor, "projected", i) for i, tensor in enumerate(given[: len(projected)])]
     states = [recorder.start(tensor, "state", i) for i, tensor in enumerate(given[len(projected) :])]
     constant = tree_map_only(Tensor, recorder.plain, memory)
-    chance = random.getstate()
-    with _NoGraph(), _Watch(recorder):
+    with _Closed(), _Watch(recorder):
         after = watched.step(wrap(given[: len(parts)]), tuple(given[len(parts) :]), constant)
         if type(after) is not tuple or len(after) != len(state):
             raise Untraceable("a state of another form")
         output = watched.output(after)
     if changed():
         raise Untraceable("a step that changes its cell")
-    if random.getstate() != chance:
-        raise Untraceable("a choice by chance")
     return recorder.finish(parts, states, after, output)
-
-
-def _apart(cell: Cell, plain: Callable[[Tensor], Tensor]) -> tuple[Cell, Callable[[], bool]]:
-    """A cell whose parameters are ``plain`` ones and that a step can change unseen; whether one did."""
-    for module in cell.modules():
-        hooks = (
-            module._forward_hooks,
-            module._forward_pre_hooks,
-            module._backward_hooks,
-            module._backward_pre_hooks,
-        )
-        if any(hooks) or isinstance(module, torch.jit.ScriptModule):
-            raise Untraceable("hooks")
-    twin = substitute(cell, lambda name, parameter: plain(parameter))
-    for module in twin.modules():
-        own = module.__dict__
-        own.update({key: copy.copy(value) for key, value in own.items() if type(value) in (list, dict, set)})
-    before = [_content(module) for module in twin.modules()]
-    return twin, lambda: before != [_content(module) for module in twin.modules()]
-
-
-def _content(module: nn.Module) -> list[Any]:
-    found: list[Any] = []
-    for key, value in module.__dict__.items():
-        found.append((key, id(value)))
-        if isinstance(value, dict):
-            found += [(k, id(v)) for k, v in value.items()]
-        elif isinstance(value, list | set):
-            found += [id(v) for v in value]
-    return found
 
 
 _CONSTANT = {
@@ -106,19 +71,26 @@ _CONSTANT = {
 } | {aten.scalar_tensor, aten.lift_fresh, aten.arange}
 
 
-class _NoGraph(TorchFunctionMode):
-    """Refuses what asks of a tensor how autograd knows it: within the trace there is no graph."""
+class _Closed(TorchFunctionMode):
+    """Refuses what asks of a tensor how autograd knows it, for within the trace there is no graph; and what
+    takes its numbers out without a function that :class:`_Watch` would see."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _ASKS:
             raise Untraceable("a look at the graph of gradients")
+        if func in _READS:
+            raise Untraceable("numbers that are read")
         return func(*args, **(kwargs or {}))
 
 
 _ASKS = {
-    *(getattr(Tensor, name).__get__ for name in ("requires_grad", "grad_fn", "is_leaf", "grad")),
+    *(getattr(Tensor, name).__get__ for name in ("requires_grad", "grad_fn", "is_leaf", "grad", "data")),
     Tensor.register_hook,
     Tensor.retain_grad,
+}
+_READS = {
+    getattr(Tensor, name)
+    for name in ("tolist", "numpy", "__array__", "__dlpack__", "storage", "untyped_storage")
 }
 
 
