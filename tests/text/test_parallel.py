@@ -110,5 +110,7 @@ def test_segments_are_kept_beside_a_run(corpus, tmp_path):
     with pytest.raises(UserError, match="damaged"):
         read_part(tmp_path, "dev", Segment, data)
     (tmp_path / "dev.jsonl").unlink()
-    with pytest.raises(UserError, match=r"dev.jsonl: missing: delete .* and give the train command again"):
+    with pytest.raises(
+        UserError, match=r"dev.jsonl: missing: delete .*prepared.json and give the train command again"
+    ):
         read_part(tmp_path, "dev", Segment, data)

@@ -38,11 +38,11 @@ def test_other_processes_give_the_same_ids_in_order(tokenizer: Tokenizer) -> Non
 
 def test_a_large_corpus_is_prepared_by_them(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setattr(prepare, "_CHUNK", 4)
-    monkeypatch.setattr(prepare, "processors", lambda: 3)
+    monkeypatch.setattr(prepare, "threads", lambda: 3)
     words = Tokenizer.train(LINES, TokenizerSettings(kind="word"))
     records = [Record((line,), "text.txt", number) for number, line in enumerate(LINES, 1)]
-    started = []
-    monkeypatch.setattr(prepare, "Workers", lambda *given: started.append(given) or Workers(*given))
+    made: list[Workers] = []
+    monkeypatch.setattr(prepare, "Workers", lambda *given: made.append(Workers(*given)) or made[-1])
     stores = []
     for few in (2, 1000):
         monkeypatch.setattr(prepare, "_FEW", few)
@@ -50,7 +50,7 @@ def test_a_large_corpus_is_prepared_by_them(monkeypatch: pytest.MonkeyPatch, tmp
         stores.append(IdStore.open(tmp_path / str(few)))
     assert np.array_equal(stores[0].ids, stores[1].ids)
     assert np.array_equal(stores[0].offsets, stores[1].offsets)
-    assert [count for _, count in started] == [3, 3]
+    assert [len(each._processes) for each in made] == [3, 0]
 
 
 def test_a_process_that_is_gone_is_told() -> None:
@@ -61,3 +61,11 @@ def test_a_process_that_is_gone_is_told() -> None:
         os.kill(workers._processes[0].pid, signal.SIGKILL)
         with pytest.raises(RunError, match="turned text into ids ended"):
             list(answers)
+
+
+def test_what_is_printed_in_them_is_no_answer(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('hello')")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = Tokenizer.train(LINES, TokenizerSettings(kind="word"))
+    with Workers([words], 1) as workers, pytest.raises(RunError, match="ended with code"):
+        list(workers.encode([("", [LINES])]))

@@ -10,7 +10,8 @@ from unrolled.training.progress import Show
 def shown(terminal: bool) -> str:
     """What is left on the screen of a preparation, an update and a validation."""
     out = io.StringIO()
-    console = Console(file=out, force_terminal=terminal, width=100, soft_wrap=True, highlight=False)
+    look = {"width": 100, "soft_wrap": True, "highlight": False, "_environ": {"TERM": "xterm"}}
+    console = Console(file=out, force_terminal=terminal, **look)  # type: ignore[arg-type]
     with Show(console=console) as show:
         show.prepare("turning pairs into ids: 4,096", 0.0)
         show.prepare("turning pairs into ids: 8,192", 0.5)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -12,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from unrolled import processors
 from unrolled.kernels import library
 from unrolled.metrics.mteval import tokenize_13a
 from unrolled.metrics.segments import References
@@ -66,18 +65,10 @@ def count_natively(
         first.ctypes.data,
         len(hypotheses),
         tokenize == "13a",
-        threads or _threads(),
+        threads or processors.threads(),
         statistics.ctypes.data,
     )
     return statistics
-
-
-def _threads() -> int:
-    torch = sys.modules.get("torch")  # scoring does not load it
-    if torch is not None:
-        found: int = torch.get_num_threads()
-        return found
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def count_in_python(hypotheses: Sequence[str], references: References, tokenize: Tokenization) -> Counts:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled.errors import RunError, UserError
+from unrolled.files import write_whole, writing
 from unrolled.pictures.encoders import Encoder, Regions
 from unrolled.pictures.reading import BadPicture
 
@@ -113,10 +114,11 @@ class FeatureStore:
         about = self.path / "encoder.json"
         mine = {"encoder": self.encoder.name, "features": self.encoder.feature_size, "type": self._dtype.name}
         if not about.exists():
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._vectors.write_bytes(b"")
-            self._index.write_bytes(b"")
-            about.write_text(json.dumps(mine), encoding="utf-8")
+            with writing(self.path):
+                self.path.mkdir(parents=True, exist_ok=True)
+                self._vectors.write_bytes(b"")
+                self._index.write_bytes(b"")
+                write_whole(about, json.dumps(mine).encode())
         try:
             theirs = json.loads(about.read_text(encoding="utf-8"))
             *lines, rest = self._index.read_text(encoding="utf-8").split("\n")
@@ -140,7 +142,7 @@ class FeatureStore:
         if rest or size < self._vectors.stat().st_size:  # an interruption came between two writes
             with self._vectors.open("ab") as file:
                 file.truncate(size)
-            self._index.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+            write_whole(self._index, "".join(line + "\n" for line in lines).encode())
         self._remap()
 
     def _remap(self) -> None:

@@ -333,7 +333,8 @@ class _Source:
         told = re.match(r"([a-z_.]+)(?=:? )", message) if isinstance(value, dict) and not absent else None
         if told and any(told[1].split(".")[0] in each.model_fields for each in models):
             # Of several keys that do not go together, the message begins with the one to look at.
-            return f"{self.place((*key, *told[1].split('.')))}: {'.'.join((*key, message))}"
+            place = self.place((*key, *told[1].split(".")))
+            return f"{self.place(key) if place == str(self.path) else place}: {'.'.join((*key, message))}"
         if absent:
             descriptions = [
                 m.model_fields[location[-1]].description for m in models if location[-1] in m.model_fields

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from unrolled import decoding, models, pictures, text
 from unrolled.errors import UserError, at
+from unrolled.files import write_whole
 from unrolled.metrics.settings import CaptionMetrics
 from unrolled.pictures.networks import make_network
 from unrolled.pictures.store import read_bytes
@@ -161,7 +162,7 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
             progress=lambda done: progress(f"encoding {len(wanted):,} pictures", done / len(wanted)),
         )
         found = {name: row for name, row in zip(wanted, rows, strict=True) if row is not None}
-        _index(folder).write_text(json.dumps(found, ensure_ascii=False), encoding="utf-8")
+        write_whole(_index(folder), json.dumps(found, ensure_ascii=False).encode())
         progress(f"{len(found):,} pictures{bad}", 1.0)
         corpus.left_out = bad.names
         return corpus

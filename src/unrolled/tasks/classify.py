@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from unrolled import metrics, models, text
 from unrolled.errors import UserError, at
+from unrolled.files import write_whole
 from unrolled.tasks import look_labels, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.label_predictor import LabelPredictor
@@ -122,7 +123,7 @@ class Classify(base.Task):
         found = ", ".join(f"{count:,} {name}" for name, count in zip(task.labels, counts, strict=True))
         progress(f"train: {found}", 1.0)
         # Last, because its presence says that all of the above is whole.
-        done.write_text(json.dumps(counts.tolist()), encoding="utf-8")
+        write_whole(done, json.dumps(counts.tolist()).encode())
         return task
 
     def _encode(self, corpus: text.LabelledCorpus, progress: Callable[[int], None]) -> NDArray[np.int64]:

@@ -16,6 +16,7 @@ from torch import nn
 
 from unrolled import embeddings, metrics, text
 from unrolled.errors import UserError
+from unrolled.files import write_whole, writing
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -117,10 +118,11 @@ class Embed(base.SelfLearning):
         corpus = embeddings.Corpus.write(cache, task._rows(progress), len(task.words))
         progress(f"train: {corpus.total:,} words, {len(task.words):,} different ones", 1.0)
         embeddings.give_back()
-        task.method.prepare(sections.training.batch_words, progress)
+        with writing(cache):
+            task.method.prepare(sections.training.batch_words, progress)
         embeddings.give_back()
         # Last, because its presence says that all of the above is whole.
-        done.write_text(json.dumps({"words": corpus.total}), encoding="utf-8")
+        write_whole(done, json.dumps({"words": corpus.total}).encode())
         return task
 
     @classmethod

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unrolled import decoding, metrics, models, text
 from unrolled.errors import UserError
+from unrolled.files import write_whole
 from unrolled.tasks import look_language, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.language_predictor import STRETCH, LanguagePredictor
@@ -106,7 +107,7 @@ class LanguageModel(base.Task):
             )
             progress(f"{part}: {found[part]}", 1.0)
         # Last, because its presence says that all of the above is whole.
-        done.write_text(json.dumps({part: vars(each) for part, each in found.items()}), encoding="utf-8")
+        write_whole(done, json.dumps({part: vars(each) for part, each in found.items()}).encode())
         return task
 
     @classmethod

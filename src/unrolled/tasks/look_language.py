@@ -142,7 +142,7 @@ def _many(data: text.PlainData) -> bool:
 
 
 def _look(corpus: text.PlainCorpus) -> Seen:
-    lines = words = characters = tokenised = 0
+    lines = words = characters = read = tokenised = 0
     types: Counter[str] = Counter()
     distinct: set[int] = set()
     example = ""
@@ -151,9 +151,10 @@ def _look(corpus: text.PlainCorpus) -> Seen:
         lines += bool(pieces)
         words += len(pieces)
         characters += len(line) + 1
+        read += len(line.encode()) + 1
         tokenised += any(piece in (".", ",", "<unk>", "n't", "'s") for piece in pieces)
         types.update(pieces)
         distinct.add(hash(line))
         example = example or line.strip()[:60]
-    share = min(1.0, characters / (corpus.bytes("train") or characters))
+    share = min(1.0, read / (corpus.bytes("train") or read))
     return Seen(lines, len(distinct), words, characters, len(types), tokenised, share, example)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from unrolled import metrics, models, text
 from unrolled.errors import UserError, at
+from unrolled.files import write_whole
 from unrolled.metrics import schemes
 from unrolled.nn.crf import Allowed
 from unrolled.tasks import inside, look_labels, pretrained, rows
@@ -220,7 +221,7 @@ class Tag(base.Task):
         counted = f"{kept:,} sentences, {len(forms):,} distinct words, {len(task.tags)} tags"
         progress(f"train: {counted}{more}", 1.0)
         # Last, because its presence says that all of the above is whole.
-        done.write_text(json.dumps({"kept": kept, "left_out": left_out}), encoding="utf-8")
+        write_whole(done, json.dumps({"kept": kept, "left_out": left_out}).encode())
         return task
 
     def _encode(self, corpus: text.TaggedCorpus, forms: text.Numbers) -> tuple[int, int]:

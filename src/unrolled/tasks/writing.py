@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled import metrics, text
+from unrolled.files import write_whole
 from unrolled.tasks import pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.writer import Writer, Written
@@ -124,7 +125,7 @@ class WritingTask(base.Task, Generic[S]):
         )
         progress(f"train: {found}", 1.0)
         # Last, because its presence says that all of the above is whole.
-        done.write_text(json.dumps(vars(found)), encoding="utf-8")
+        write_whole(done, json.dumps(vars(found)).encode())
         return task
 
     @classmethod

@@ -120,16 +120,19 @@ class PartedCorpus(ABC, Generic[R, D]):
 
 def write_part(path: Path, examples: Iterable[tuple[Any, ...]]) -> None:
     """Keep examples beside a run, one JSON array a line, so that they can be scored without the corpus."""
-    write_whole(path, (f"{json.dumps(example, ensure_ascii=False)}\n".encode() for example in examples))
+    # Read before anything is written: what fails then is not the writing.
+    write_whole(path, [f"{json.dumps(example, ensure_ascii=False)}\n".encode() for example in examples])
 
 
 def read_part(folder: Path, part: str, kind: Callable[..., R], data: Parted) -> list[R]:
     """Examples as :func:`write_part` left them in a run's cache, each made by ``kind`` from its fields.
 
     Raises:
-        UserError: as :func:`check_part`; or the file is damaged.
+        UserError: as :func:`check_part`; or the file is damaged, or of the train part.
     """
     path = folder / f"{part}.jsonl"
+    if part == "train":
+        raise UserError("the train part is not kept as text: ask for dev or test")
     check_part(path, part, data)
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -152,6 +155,6 @@ def check_part(path: Path, part: str, data: Parted) -> None:
         )
     if not path.exists():
         raise UserError(
-            f"{path}: missing: delete {path.parent} and give the train command again, which prepares the data"
-            " anew"
+            f"{path}: missing: delete {path.parent / 'prepared.json'} and give the train command again, which"
+            " prepares the data anew"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,15 +11,18 @@ from pathlib import Path
 from typing import Protocol
 
 from unrolled.errors import UserError, at
+from unrolled.processors import threads
 from unrolled.text.corpus import Record
 from unrolled.text.settings import ParallelText, TokenizerSettings
 from unrolled.text.store import StoreWriter
 from unrolled.text.tokenizer import Ids, Tokenizer
-from unrolled.text.workers import Workers, processors
+from unrolled.text.workers import Workers
 
 _CHUNK = 4096
 _CHUNK_CHARACTERS = 2**22
 """Records, and characters, tokenised together: enough to keep the library's threads busy, little memory."""
+_MOST = 8
+"""Processes: more would wait for the one that reads."""
 _FEW = 32
 """Chunks that are not worth the start of other processes, half a second."""
 
@@ -132,10 +136,11 @@ def _encoded(
 ) -> Iterator[tuple[list[Record], Sequence[Sequence[Ids]]]]:
     """Each chunk with its fields' ids; of a large corpus on all processors."""
     named = ((chunk, [*zip(*(record.fields for record in chunk), strict=True)]) for chunk in chunks)
-    few = None if not _slow(tokenizers) or processors() == 1 else _FEW
+    count = min(threads(), _MOST)
+    few = _FEW if _slow(tokenizers) and count > 1 and sys.executable else None
     for chunk, fields in islice(named, few):
         yield chunk, [each.encode_many(lines) for each, lines in zip(tokenizers, fields, strict=True)]
-    with Workers(tokenizers, processors()) as workers:
+    with Workers(tokenizers, count) as workers:
         yield from workers.encode(named)
 
 

@@ -166,7 +166,7 @@ class Parted(Located):
 
     def has(self, part: str) -> bool:
         """Whether there is such a part."""
-        return getattr(self, part) is not None or getattr(self, f"{part}_size", 0) > 0
+        return getattr(self, part, None) is not None or getattr(self, f"{part}_size", 0) > 0
 
 
 class ParallelData(Parted):

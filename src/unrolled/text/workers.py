@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import signal
 import subprocess
 import sys
 from collections import deque
@@ -26,12 +25,12 @@ from unrolled.errors import RunError
 
 T = TypeVar("T")
 Rows = list[NDArray[np.int32]]
-_SERVE = "from unrolled.text.workers import serve; serve()"
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_SERVE = (
+    # Whoever asks is interrupted too, and closes the pipe.
+    "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);"
+    "from unrolled.text.workers import serve; serve()"
+)
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"), "1")
 
 
 class Workers:
@@ -43,7 +42,7 @@ class Workers:
     """
 
     def __init__(self, encoders: Sequence[Any], count: int) -> None:
-        self._encoders = pickle.dumps(list(encoders))
+        self._encoders = list(encoders)
         self._count = count
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -75,23 +74,26 @@ class Workers:
                 before, process = busy.popleft()
                 yield before, _answer(process)
             else:
-                process = self._start()
+                process = self._next(len(busy))
             _ask(process, pickle.dumps([list(lines) for lines in fields], pickle.HIGHEST_PROTOCOL))
             busy.append((name, process))
         for name, process in busy:
             yield name, _answer(process)
 
-    def _start(self) -> subprocess.Popen[bytes]:
-        path = os.pathsep.join(filter(None, sys.path))
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SERVE],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": path},
-        )
-        self._processes.append(process)
-        _ask(process, self._encoders)
-        return process
+    def _next(self, index: int) -> subprocess.Popen[bytes]:
+        """A process that was given the encoders; the first that is asked for starts all of them."""
+        if not self._processes:
+            path = os.pathsep.join(str(place) or os.getcwd() for place in sys.path)
+            for _ in range(self._count):
+                process = subprocess.Popen(
+                    [sys.executable, "-P", "-c", _SERVE],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+                )
+                self._processes.append(process)
+        _ask(self._processes[index], pickle.dumps(self._encoders, pickle.HIGHEST_PROTOCOL))
+        return self._processes[index]
 
 
 def _ask(process: subprocess.Popen[bytes], what: bytes) -> None:
@@ -110,9 +112,10 @@ def _answer(process: subprocess.Popen[bytes]) -> list[Rows]:
 
 
 def _ended(process: subprocess.Popen[bytes]) -> RunError:
-    return RunError(
-        f"a process that turned text into ids ended (exit code {process.wait()}): no memory left?"
-    )
+    process.kill()
+    code = process.wait()
+    why = " (killed: no memory left?)" if code == -9 else ""
+    return RunError(f"a process that turned text into ids ended with code {code}{why}")
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
@@ -122,10 +125,10 @@ def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
 
 def serve() -> None:
     """What a worker does: it is given encoders, then chunks as long as there are any."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever asks is interrupted too, and closes the pipe
-    asked, answers = sys.stdin.buffer, sys.stdout.buffer
-    encoders = pickle.load(asked)
-    with suppress(EOFError, BrokenPipeError):
+    asked, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever else is printed is no answer
+    with suppress(EOFError, pickle.UnpicklingError, OSError):  # whoever asked has gone, in the middle perhaps
+        encoders = pickle.load(asked)
         while True:
             fields = pickle.load(asked)
             found = [_pack(each.encode_many(lines)) for each, lines in zip(encoders, fields, strict=True)]

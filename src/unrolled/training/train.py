@@ -80,6 +80,9 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
     now = environment(device)
     if saved is not None:
         _check_unchanged(recipe, folder)
+        scored = folder.read_scores().get("update") == saved.step and _whole(folder.model)
+        if not (scored or allow_inexact):
+            check_environment(folder, saved.record["environment"], now)
     else:
         # What an interrupted or refused preparation left may be half, or of another recipe.
         for path in folder.tokenizers.values():
@@ -104,10 +107,8 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.save(logged=0)
     else:
         trainer.resume(saved)
-        finished = (
-            trainer.done and folder.read_scores().get("update") == trainer.update and _whole(folder.model)
-        )
-        if not (finished or allow_inexact):
+        finished = trainer.done and scored
+        if scored and not (finished or allow_inexact):
             check_environment(folder, saved.record["environment"], now)
         recipe.write(folder.recipe)  # what may change: how long, how often
         saved.tensors.clear()  # the model has them
