@@ -207,7 +207,7 @@ class Task(ABC):
         """The batch's loss under the model; ``carried`` is what the batch before it left."""
 
     def finish(self, model: nn.Module) -> bool:
-        """Complete the weights at the end (a classifier's temperature), with dev or without; whether any of them
+        """Complete the weights at the end (a classifier's temperature), with dev or without; whether any
         changed."""
         return False
 
