@@ -116,12 +116,12 @@ def machine(threads: int, peers: Sequence[str]) -> str:
 HEAD = """# Benchmarks
 
 Written by `python -m benchmarks` (`make bench`). Every contender takes its turn in each round, on the same
-data, weights and threads; a figure is the median over rounds, a ratio the median of the rounds' ratios. "Of peak" is arithmetic counted
-from the shapes, without padding, over the best float32 matrix product (torch's or ours) of the same rounds,
-whose median is among the notes of sections measured from commit fb85ade on. Numbers are compared with the
-reference before they are timed, except where a note says that a peer computes something else. A ratio is also
-met at 0.9 of peak. `git log COMMIT.. -- native src benchmarks` says what has changed since a section was
-measured. Notes that begin with "By hand" were written into the file later.
+data, weights and threads; a figure is the median over rounds, a ratio the median of the rounds' ratios. "Of
+peak" is arithmetic counted from the shapes, without padding, over the best float32 matrix product (torch's or
+ours) of the same rounds, whose median is among the notes of sections measured from commit fb85ade on. Numbers
+are compared with the reference before they are timed, except where a note says that a peer computes something
+else. A ratio is also met at 0.9 of peak. `git log COMMIT.. -- native src benchmarks` says what has changed
+since a section was measured. Notes that begin with "By hand" were written into the file later.
 
 """
 _GOALS = ["work", "goal", "bound", "measured", ""]
