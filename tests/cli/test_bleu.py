@@ -95,3 +95,8 @@ def test_it_counts_on_the_threads_asked_for(
     monkeypatch.setattr(library, "function", watched)
     unrolled("bleu", cat[0], "--ref", cat[1], "--threads", 5)
     assert asked == [5]
+
+
+def test_a_file_of_one_line_is_a_corpus(unrolled: Any, tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("hello world\n")
+    assert unrolled("bleu", tmp_path / "a", "--ref", tmp_path / "a").out.startswith("BLEU = 0.00")

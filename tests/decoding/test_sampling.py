@@ -181,3 +181,7 @@ def test_a_sentence_draws_by_its_own_seed_to_its_own_length(tables):
     for index, (seed, limit) in enumerate([(8, 2), (9, 12)]):
         source = torch.tensor([[1, 3][index]])
         assert sample(decoder, source, seed=seed, max_length=limit, **options) == [both[index]]
+
+
+def test_no_sentences_no_samples() -> None:
+    assert list(stream(None, [], max_length=[], bos=1, eos=2)) == []

@@ -48,3 +48,10 @@ def test_pictures_of_one_page_do_not_share_ids() -> None:
     assert set(re.findall(r"#([\w-]+)", made)) == set(ids)
     with pytest.raises(ValueError, match="svg"):
         figure("<img>", alt="x")
+
+
+def test_labels_that_look_like_ids_stay() -> None:
+    drawn = figure('<svg><g id="one"/><use href="#one"/><text>id="main"</text></svg>', alt="x")
+    assert '<text>id="main"</text>' in drawn
+    assert 'id="one"' not in drawn
+    assert 'href="#one"' not in drawn

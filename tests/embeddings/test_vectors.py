@@ -167,3 +167,16 @@ def test_other_forms_of_the_asked_words_are_no_answers(tmp_path: Path) -> None:
     rows = [[1, 0, 0], [1, 1, 0], [0, 0, 1], [0, 0.9, 1], [0, 1, 1], [0.1, 1, 1]]
     vectors = Vectors(words, np.array(rows, dtype=np.float32))
     assert vectors.evaluate_word_analogies(tmp_path / "asked.txt").value == 100
+
+
+def test_a_word_is_looked_up_as_the_text_was_written():
+    made = []
+    vectors = Vectors(
+        ["film", "play"], np.eye(2, dtype=np.float32), lambda word: made.append(word), normalize=str.lower
+    )
+    assert "Film" in vectors
+    assert vectors.row("FILM") == 0
+    assert vectors.most_similar("Film")[0][0] == "play"
+    with pytest.raises(UserError, match="no vector for the word 'Film2'"):
+        vectors["Film2"]
+    assert made == ["film2"]

@@ -55,3 +55,8 @@ def test_correlations_are_pearsons(seed: int) -> None:
     for unit in range(3):
         assert found[unit] == pytest.approx(np.corrcoef(values[:, unit], feature)[0, 1])
     assert found[3] == 0
+
+
+def test_quotes_close_as_they_opened() -> None:
+    for text in ("a „b“ c", "a “b” c", "a «b» c"):
+        assert of(text, "inside quotes") == [0, 0, 1, 1, 0, 0, 0]

@@ -27,3 +27,13 @@ def test_mistakes() -> None:
         calibration_error([0.5, 0.5], [True])
     with pytest.raises(UserError, match="no answers"):
         calibration_error([], [])
+
+
+def test_the_interval_holds_the_error():
+    confidence = [0.5] * 100 + [0.75] * 100
+    right = [i % 2 == 0 for i in range(100)] + [i % 4 != 0 for i in range(100)]
+    score = calibration_error(confidence, right)
+    assert score.value == 0
+    assert score.low == 0
+    worse = calibration_error([0.95] * 200, [i % 2 == 0 for i in range(200)])
+    assert worse.low < worse.value < worse.high

@@ -90,3 +90,11 @@ def test_what_cannot_be_compared_is_refused():
         compare(score, bleu(one[:2], references[:2]))
     with pytest.raises(UserError, match="no statistics per segment"):
         compare(score, Score("BLEU", 1.0))
+
+
+def test_of_one_segment_nothing_can_be_said():
+    one, other = bleu(["a b c d e"], [["a b c d x"]]), bleu(["a b c d x"], [["a b c d x"]])
+    assert one.interval is None
+    found = compare(one, other)
+    assert (found.p_value, found.better) == (1.0, 0.5)
+    assert found.low != found.low

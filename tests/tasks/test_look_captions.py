@@ -31,12 +31,14 @@ def test_captions_and_a_folder(tmp_path: Path) -> None:
 def test_files_of_names_are_parts(tmp_path: Path) -> None:
     captions, photos = write(tmp_path)
     names = [tmp_path / f"Flickr_8k.{part}Images.txt" for part in ("train", "dev", "test")]
+    for each in names:
+        each.write_text("".join(f"{n}.jpg\n" for n in range(20)))
     (tmp_path / "my.toml").write_text(caption([captions, photos, *names]))
     data = Recipe.read(tmp_path / "my.toml").sections.data
     assert (data.captions, data.train, data.dev, data.test) == (str(captions), *map(str, names))
     assert (data.dev_size, data.test_size) == (0, 0)
     (tmp_path / "my.toml").write_text(caption([captions, photos, names[0]]))
-    assert Recipe.read(tmp_path / "my.toml").sections.data.dev_size == 3
+    assert Recipe.read(tmp_path / "my.toml").sections.data.dev_size == 2  # of the 20 that are named
 
 
 def test_coco(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_text_where_labels_should_be(tmp_path: Path) -> None:
 )
 def test_the_scheme_is_found(tmp_path: Path, tags: str, scheme: str) -> None:
     (tmp_path / "a.conll").write_text("".join(f"w{n} {tag}\n" for n, tag in enumerate(tags.split())))
-    found = read(look_labels.tag([tmp_path / "a.conll"]), tmp_path)
+    found = read(look_labels.tag([tmp_path / "a.conll"] * 3), tmp_path)  # too few to hold some out
     assert found["data"]["scheme"] == scheme
 
 
@@ -76,3 +76,20 @@ def test_what_is_hardly_labelled_is_refused(tmp_path):
     pairs.write_text("".join(f"word{i}\tWORD{i}\n" for i in range(60)))
     with pytest.raises(UserError, match="one sentence with 60 different tags"):
         look_labels.tag([pairs])
+
+
+def test_what_is_held_out_is_counted_by_distinct_texts(tmp_path: Path) -> None:
+    lines = [f"{'on' if n % 2 else 'off'} switch lamp {n % 150}\n" for n in range(1000)]
+    (tmp_path / "a.txt").write_text("".join(lines))
+    assert "dev_size = 15" in look_labels.classify([tmp_path / "a.txt"])
+    (tmp_path / "a.txt").write_text("on lamp\noff light\n")
+    with pytest.raises(UserError, match="2 different examples are too few"):
+        look_labels.classify([tmp_path / "a.txt"])
+
+
+def test_unbroken_texts_are_read_by_their_characters(tmp_path: Path) -> None:
+    names = [f"{'Irish' if n % 2 else 'Czech'}\tname{n}\n" for n in range(400)]
+    (tmp_path / "a.tsv").write_text("".join(names))
+    written = look_labels.classify([tmp_path / "a.tsv"])
+    assert 'kind = "character"' in written
+    assert "characters a text" in written

@@ -57,6 +57,7 @@ def bleu(
         list(zip(*columns, strict=True)),
         tokenize=tokenize,
         lowercase=lowercase,
+        effective_order=False,  # a file is a corpus, of one line too
         threads=settings(ctx).threads,
     )
     if json:

@@ -11,7 +11,7 @@ import typer
 from unrolled.cli.by_length import ByLengthOption, PlotOption, check_plot, draw_by_length, show_by_length
 from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, SplitOption, check_verb, given, open_run, to_json
-from unrolled.cli.show import show_table
+from unrolled.cli.show import interval, show_table
 from unrolled.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def compare(
             f"{a.value:.2f}",
             f"{b.value:.2f}",
             f"{result.difference:+.2f}",
-            f"{result.low:+.2f} to {result.high:+.2f}",
+            interval(result.low, result.high, "+"),
             f"{result.p_value:.4f}",
         ]
         for a, b, result in compared.values()

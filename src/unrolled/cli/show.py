@@ -40,6 +40,6 @@ def show_scores(scores: Mapping[str, Score], *, title: str = "") -> None:
             print(score.signature)
 
 
-def interval(low: float | None, high: float | None) -> str:
+def interval(low: float | None, high: float | None, sign: str = "") -> str:
     """An interval in words; nothing where there is none."""
-    return "" if low is None or high is None else f"{low:.2f} to {high:.2f}"
+    return "" if low is None or high is None or low != low else f"{low:{sign}.2f} to {high:{sign}.2f}"

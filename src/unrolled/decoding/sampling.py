@@ -154,13 +154,15 @@ def stream(
     sampling = sampling or Sampling()
     if samples < 1:
         raise UserError(f"samples {samples} is not possible: 1 or more")
-    least = max_length if isinstance(max_length, int) else min(max_length)
+    least = max_length if isinstance(max_length, int) else min(max_length, default=1)
     if least < 1 or min_length < 0 or min_length > least:
         raise UserError(
             f"min_length {min_length} and max_length {least} are not possible: 0 ≤ min ≤ max, 1 ≤ max"
         )
     if eos is not None and eos in banned:
         raise UserError("eos is banned: leave it out to go on to max_length")
+    if not isinstance(max_length, int) and not len(max_length):
+        return
     device = device_of(decoder)
     state = decoder.start(source)
     first = torch.as_tensor(bos, device=device)

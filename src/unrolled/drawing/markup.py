@@ -58,6 +58,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Cell]], *, caption: str
     )
 
 
+def _prefixed(tag: str, prefix: str) -> str:
+    tag = re.sub(r'\bid="([\w-]+)"', rf'id="{prefix}-\1"', tag)
+    return re.sub(r'(url\(#|href="#)([\w-]+)', rf"\1{prefix}-\2", tag)
+
+
 def figure(picture: str, *, alt: str, caption: str = "") -> Markup:
     """An SVG picture (from :func:`unrolled.drawing.figure.svg`) with what it shows in words.
 
@@ -68,8 +73,8 @@ def figure(picture: str, *, alt: str, caption: str = "") -> Markup:
         raise ValueError("a page's picture is an <svg> element")
     # Two pictures of a page may use the same id for different things: each gets its own prefix.
     prefix = "f" + sha256(picture.encode()).hexdigest()[:8]
-    picture = re.sub(r'\bid="([\w-]+)"', rf'id="{prefix}-\1"', picture)
-    picture = re.sub(r'(url\(#|href="#)([\w-]+)', rf"\1{prefix}-\2", picture)
+    # Within tags alone: a label may look like one of these.
+    picture = re.sub(r"<[^>]*>", lambda tag: _prefixed(tag[0], prefix), picture)
     picture = picture.replace("<svg ", f'<svg role="img" aria-label="{escape(alt)}" ', 1)
     note = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return Markup(f'<figure><div class="wide" tabindex="0">{picture}</div>{note}</figure>')

@@ -31,16 +31,23 @@ class Vectors:
     Args:
         unseen: the vector of a word that has no row, or ``None`` where there is none (vectors of character
             n-grams know one for every word).
+        normalize: how the text was written before its words were counted; a word without a row is looked up
+            in that form.
     """
 
     def __init__(
-        self, words: Sequence[str], matrix: Matrix, unseen: Callable[[str], Vector | None] | None = None
+        self,
+        words: Sequence[str],
+        matrix: Matrix,
+        unseen: Callable[[str], Vector | None] | None = None,
+        normalize: Callable[[str], str] = str,
     ) -> None:
         if len(words) != len(matrix):
             raise ValueError(f"{len(words)} words, but {len(matrix)} vectors")
         self.words = list(words)
         self.matrix = matrix
         self._unseen = unseen
+        self._normalize = normalize
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -71,7 +78,11 @@ class Vectors:
         return int(self.matrix.shape[1])
 
     def __contains__(self, word: object) -> bool:
-        return word in self._rows
+        return isinstance(word, str) and self._row(word) is not None
+
+    def _row(self, word: str) -> int | None:
+        row = self._rows.get(word)
+        return self._rows.get(self._normalize(word)) if row is None else row
 
     def __getitem__(self, word: str) -> Vector:
         """A word's vector.
@@ -80,7 +91,7 @@ class Vectors:
             UserError: it has none; words spelled alike that have one are named.
         """
         if self._unseen is not None and word and word not in self:
-            made = self._unseen(word)
+            made = self._unseen(self._normalize(word))
             if made is not None:
                 return made
         return self.matrix[self.row(word)]
@@ -91,7 +102,7 @@ class Vectors:
         Raises:
             UserError: it has none; words spelled alike that have one are named.
         """
-        row = self._rows.get(word)
+        row = self._row(word)
         if row is None:
             raise UserError(f"no vector for the word {word!r}{self._spelled_alike(word)}")
         return row
@@ -135,7 +146,7 @@ class Vectors:
         wanted = np.zeros(self.size, dtype=np.float32)
         for sign, each in [*((1, each) for each in plus), *((-1, each) for each in minus)]:
             wanted += sign * (self._unit(each) if isinstance(each, str) else np.asarray(each, np.float32))
-        given = {self._rows[each] for each in (*plus, *minus) if isinstance(each, str) and each in self._rows}
+        given = {self.row(each) for each in (*plus, *minus) if isinstance(each, str) and each in self}
         cosines = self.matrix @ _normal(wanted)
         cosines *= self._scales
         cosines[list(given)] = -np.inf

@@ -121,6 +121,11 @@ class Errors(View):
                 f" {self.metric} from {self._value(own):.2f} to {self._value(best):.2f}: decode with --beam"
                 f" {best.beam}."
             )
+        if self._gain(best) > 0 and best.beam != own.beam:
+            return (
+                f"Beam {best.beam} moves {self.metric} from {self._value(own):.2f} to"
+                f" {self._value(best):.2f}: decode with --beam {best.beam}."
+            )
         best = self._best(self.penalties)
         if self._gain(best) > 0 and best.length_penalty != own.length_penalty:
             return (
@@ -321,15 +326,19 @@ def errors(
     )
 
 
-def verdict_of(answer: Answer, given: Sequence[GivenAnswer]) -> tuple[Verdict, GivenAnswer]:
+def verdict_of(
+    answer: Answer, given: Sequence[GivenAnswer], *, unknown: bool = False
+) -> tuple[Verdict, GivenAnswer]:
     """Whose fault the difference of an answer from its references is, and the reference compared with.
 
-    ``given`` is scored with the α that ``answer`` was searched with.
+    Args:
+        given: the references, scored with the α that ``answer`` was searched with.
+        unknown: whether the search may give unknown words.
     """
     for each in given:
-        if each.tokens[:-1] == answer.tokens:
+        if each.tokens[:-1] == answer.tokens or each.text == answer.text:  # of unknown words copied ones
             return "right", each
-    possible = [each for each in given if not each.unknown]
+    possible = [each for each in given if unknown or not each.unknown]
     if not possible:
         return "unknown", given[0]
     best = max(possible, key=lambda each: each.score)
@@ -348,6 +357,7 @@ class _Work:
         self.given: dict[float, list[Sequence[GivenAnswer]]] = {}
         self.chief: Score | None = None
         self.metric = predictor.task.score_names[0]
+        self.unknown: bool = predictor.task.sections.decoding.allow_unknown
 
     def under(self, beam: int, length_penalty: float) -> tuple[Outcome, list[Judged]]:
         key = (beam, length_penalty)
@@ -362,7 +372,7 @@ class _Work:
         judged: list[Judged] = []
         lengths = np.zeros(2, dtype=np.int64)
         for text, answer, given in zip(self.texts, answers, self._given(length_penalty), strict=True):
-            verdict, reference = verdict_of(answer, given)
+            verdict, reference = verdict_of(answer, given, unknown=self.unknown)
             score = None if verdict == "unknown" else reference.score
             judged.append(Judged(text, answer.text, answer.score, reference.text, score, verdict))
             lengths += len(answer.tokens), len(given[0].tokens) - 1

@@ -40,13 +40,15 @@ def correlations(values: NDArray[np.floating], feature: Values) -> Values:
 
 
 def _in_quotes(tokens: Sequence[str]) -> list[float]:
-    inside, found = False, []
+    inside, opener, found = False, "", []
     for token in tokens:
         for character in token:
             if character == '"':
                 inside = not inside
             elif character in QUOTES:
-                inside = character in "“„«"
+                # What opens in English closes in German: „so“.
+                inside = character in "“„«" and not (inside and character == "“" and opener == "„")
+                opener = character if inside else ""
         if token in LINE_ENDS:
             inside = inside and token == "\n"
         found.append(float(inside))

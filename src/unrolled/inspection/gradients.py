@@ -77,7 +77,9 @@ class Connectivity:
         Of a long text only what matters: the rest is white, and what is dark would be far down the page.
         """
         tokens, sizes = self.tokens[part], self.sizes[part]
-        weighty = np.flatnonzero(sizes >= SLIGHT * sizes.max())
+        finite = sizes[np.isfinite(sizes)]
+        # What is not a number is what one looks for where gradients explode.
+        weighty = np.flatnonzero(~(sizes < SLIGHT * finite.max(initial=0.0)))
         shown = slice(weighty[0], weighty[-1] + 1)
         return {
             "tokens": tokens[shown],

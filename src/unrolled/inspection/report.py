@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, ClassVar
 
 from numpy.typing import NDArray
@@ -13,12 +14,13 @@ from unrolled.errors import UserError
 from unrolled.inspection.alignment import alignment
 from unrolled.inspection.beam import beam
 from unrolled.inspection.errors import errors
-from unrolled.inspection.gates import gates
+from unrolled.inspection.gates import MOST, gates
 from unrolled.inspection.gradients import gradients
 from unrolled.inspection.opened import readable, views
 from unrolled.inspection.view import Picture, Section, View, page
 from unrolled.runs.folder import RunFolder
 from unrolled.tasks import Predictor
+from unrolled.tasks.inside import HeldOut, Readable
 
 TEXTS, ALIGNED, JUDGED = 16, 3, 100
 """Held-out texts read for gates and gradients, those whose alignment is shown, and those whose errors are
@@ -68,6 +70,22 @@ class Report(View):
         return page(self.name, self.sections(), self.lead)
 
 
+def _short(found: Readable, held_out: Sequence[HeldOut]) -> Sequence[HeldOut]:
+    """As many of them, one at least, as can all be looked into at once."""
+    if sum(len(each.text) for each in held_out) <= MOST:  # a token has a character at least
+        return held_out
+    lengths = [sum(map(len, next(iter(found.read([each.text]).tokens.values())))) for each in held_out]
+    few = [each for each, total in zip(held_out, accumulate(lengths), strict=True) if total <= MOST]
+    return few or held_out[:1]
+
+
+def _has_dev(found: Readable) -> bool:
+    try:
+        return bool(found.held_out("dev", 1))
+    except UserError:
+        return False
+
+
 def report(
     predictor: Predictor,
     texts: Sequence[str] | None = None,
@@ -88,9 +106,11 @@ def report(
     """
     found = readable(predictor, "report")
     has, folder = views(predictor), RunFolder(found.task.folder)
-    reference = answers[0] if answers else None
+    reference, given = answers[0] if answers else None, texts is not None
     if texts is None:
-        held_out = found.held_out("dev", TEXTS)
+        # Some may be empty: they are scored, but there is nothing to look into.
+        full = [each for each in found.held_out("dev", 2 * TEXTS) if each.text.strip()]
+        held_out = _short(found, full[:TEXTS])
         texts = [each.text for each in held_out]
         reference = next((each.references[0] for each in held_out[:1] if each.references), None)
     if not texts:
@@ -104,6 +124,9 @@ def report(
         "beam": lambda: beam(predictor, texts[0], reference),
         "errors": lambda: errors(predictor, "dev", judged, progress=progress),
     }
+    if given and "errors" in has and not _has_dev(found):
+        progress("errors left out: the run has no dev part")
+        del makers["errors"]
     for view, make in makers.items():
         if view in has:
             progress(view)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,7 +128,7 @@ def write(view: View, path: Path) -> list[Path]:
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     try:
         with open(path, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **arrays)
+            np.savez_compressed(file, **cast("dict[str, Any]", arrays))
     except OSError as error:
         raise RunError(f"{path}: cannot be written: {error.strerror}") from error
 

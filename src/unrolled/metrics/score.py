@@ -20,7 +20,7 @@ class Score:
         name: what it is: ``"BLEU"``, ``"word error rate"``.
         value: the figure.
         low, high: its 95 % interval. Left out, they are bootstrapped from the tally when first asked for
-            (1,000 draws, fixed seed), and are ``None`` without a tally.
+            (1,000 draws, fixed seed), and are ``None`` without a tally of two segments at least.
         signature: every choice that changes the figure, in sacreBLEU's manner.
         higher_is_better: ``False`` for error rates and perplexity.
         details: further figures, plain data.
@@ -50,7 +50,8 @@ class Score:
     @cached_property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % interval, ``(low, high)``."""
-        return interval(self.tally) if self.tally is not None and len(self.tally) else None
+        # Draws of one segment are all the same, which says nothing.
+        return interval(self.tally) if self.tally is not None and len(self.tally) > 1 else None
 
     @property
     def low(self) -> float | None:

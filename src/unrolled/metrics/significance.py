@@ -7,6 +7,7 @@ sacreBLEU with the same seed, so that figures can be set side by side.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,8 @@ class Comparison:
 def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
     """Paired bootstrap of two scores of the same metric on the same test set.
 
+    Of a single segment nothing can be said: the interval is not a number, the p-value 1.
+
     Raises:
         UserError: different metrics, different numbers of segments, or a score without statistics.
     """
@@ -105,7 +108,8 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
         raise UserError(f"{first.name} holds no statistics per segment: evaluate again before comparing")
     one, other = bootstrap(first.tally, second.tally, resamples=resamples, seed=seed)
     differences = one - other
-    low, high = percentiles(differences)
+    alone = len(first.tally) < 2
+    low, high = (math.nan, math.nan) if alone else percentiles(differences)
     observed = first.value - second.value
     strayed = np.abs(differences)
     # ">=" where sacreBLEU has ">": two systems of the same output do not differ, and their p-value is 1.
@@ -118,8 +122,8 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
         difference=observed,
         low=low,
         high=high,
-        p_value=(beyond + 1) / (resamples + 1),
-        better=float(wins.mean() + 0.5 * (differences == 0).mean()),
+        p_value=1.0 if alone else (beyond + 1) / (resamples + 1),
+        better=0.5 if alone else float(wins.mean() + 0.5 * (differences == 0).mean()),
         resamples=resamples,
         seed=seed,
     )

@@ -183,8 +183,19 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
 
     @cached_property
     def store(self) -> pictures.FeatureStore:
-        """The regions of the prepared data's pictures."""
-        return _store(self.encoder, self.folder)
+        """The regions of the prepared data's pictures.
+
+        Raises:
+            UserError: they were lost.
+        """
+        found = _store(self.encoder, self.folder)
+        if self._rows and max(self._rows.values()) >= len(found):
+            again = self.folder / "cache" / "prepared.json"
+            raise UserError(
+                f"{found.path}: lacks pictures; delete {again} and give the train command again, which"
+                " encodes them anew"
+            )
+        return found
 
     @cached_property
     def _rows(self) -> dict[str, int]:

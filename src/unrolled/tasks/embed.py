@@ -67,7 +67,8 @@ class WordPredictor(base.Predictor):
         if len(self.models) > 1:
             raise UserError("vectors of several runs cannot be averaged: give one run")
         model, method = self.models[0].cpu(), self.task.method
-        return embeddings.Vectors(self.task.words, method.vectors(model), method.unseen(model))
+        normalize = text.Tokenizer.load(self.task.folder / _TOKENIZER).normalize
+        return embeddings.Vectors(self.task.words, method.vectors(model), method.unseen(model), normalize)
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Neighbours]:
         topn = options.pop("topn", 10)

@@ -238,6 +238,11 @@ class LanguageModel(base.Task):
             begins = np.arange(0, len(ids), STRETCH)
         else:
             begins = np.append(0, np.flatnonzero(ids[:-1] == self.tokenizer.eos) + 1)
+            lengths = np.diff(np.append(begins, len(ids)))
+            # A long line is many segments: of a single one no interval could be told.
+            long = np.flatnonzero(lengths > STRETCH)
+            further = [np.arange(STRETCH, lengths[each], STRETCH) + begins[each] for each in long]
+            begins = np.sort(np.concatenate([begins, *further]))
         lost = np.add.reduceat(losses, begins)
         counts = np.diff(np.append(begins, len(ids)))
         kind = self.tokenizer.kind

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from unrolled.errors import UserError
-from unrolled.text.captions import read_captions
+from unrolled.text.captions import read_captions, read_names
 
 
 def caption(paths: Sequence[Path]) -> str:
@@ -34,7 +34,8 @@ def caption(paths: Sequence[Path]) -> str:
     captions = Counter(record.fields[0] for record in records)
     words = Counter(word for record in records for word in record.fields[1].lower().split())
     often = sum(count >= 5 for count in words.values())
-    total = len(captions)
+    names = read_names(Path(parts["train"])) if "train" in parts else list(captions)
+    total = len(captions.keys() & set(names))
     hidden = 512 if total >= 2_000 else 128
     if parts:
         if "train" not in parts:

@@ -48,15 +48,19 @@ def classify(paths: Sequence[Path]) -> str:
     lengths = np.array([len(each) for each in words])
     glued = sum(word[-1] in ".,;:!?" and len(word) > 1 for each in words for word in each)
     # Punctuation that sticks to words makes many rare ones; pieces of words have none.
-    kind = "bpe" if glued > 0.03 * lengths.sum() else "word"
+    unbroken = sum(len(each) <= 1 for each in words) > 0.9 * len(words)
+    kind = "character" if unbroken else "bpe" if glued > 0.03 * lengths.sum() else "word"
+    if unbroken:
+        lengths = np.array([len(example.text) for example in examples])
+    unit = "characters" if unbroken else "words"
     longest = int(np.percentile(lengths, 98) * (1.4 if kind == "bpe" else 1)) + 1
     skewed = max(labels.values()) > 5 * min(labels.values())
     few = len(examples) < 20_000
-    sample, held = examples[0].text[:80], _data(origins, len(examples))
+    sample, held = examples[0].text[:80], _data(origins, len({example.text for example in examples}))
     extra = "".join(f"{name} = {_toml(value)}\n" for name, value in _form(paths[0]).items())
     return f"""\
 # A classifier for {_number(examples)} texts with {len(labels)} labels: {_most(labels)}.
-#   {lengths.mean():.1f} words a text, {lengths.max():,} in the longest; for example {_toml(sample)}
+#   {lengths.mean():.1f} {unit} a text, {lengths.max():,} in the longest; for example {_toml(sample)}
 # Every other setting has a default; `unrolled train` writes all of them into the run's recipe.toml.
 task = "classify"
 
@@ -120,7 +124,7 @@ def tag(paths: Sequence[Path]) -> str:
 task = "tag"
 
 [data]
-{_data(origins, len(examples))}scheme = "{scheme}"  # {spells}
+{_data(origins, len({example.words for example in examples}))}scheme = "{scheme}"  # {spells}
 
 [text.words]
 lowercase = true
@@ -154,7 +158,12 @@ def _origins(task: str, paths: Sequence[Path]) -> dict[str, str]:
 
 
 def _data(origins: dict[str, str], count: int) -> str:
+    """Where the parts are; ``count`` distinct examples are there to be held out of."""
     lines = [f"{part} = {_toml(path)}" for part, path in origins.items()]
+    if count < 3 and len(origins) < 3:
+        raise UserError(
+            f"{origins['train']}: {count} different examples are too few to hold some out for dev and test"
+        )
     held_out = max(1, min(2000, count // 10))
     lines += [
         f"{part}_size = {held_out}  # held out of train: {why}"
