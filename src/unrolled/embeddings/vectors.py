@@ -90,7 +90,7 @@ class Vectors:
         Raises:
             UserError: it has none; words spelled alike that have one are named.
         """
-        if self._unseen is not None and word and word not in self:
+        if self._unseen is not None and word and self._row(word) is None:
             made = self._unseen(self._normalize(word))
             if made is not None:
                 return made
@@ -146,7 +146,8 @@ class Vectors:
         wanted = np.zeros(self.size, dtype=np.float32)
         for sign, each in [*((1, each) for each in plus), *((-1, each) for each in minus)]:
             wanted += sign * (self._unit(each) if isinstance(each, str) else np.asarray(each, np.float32))
-        given = {self.row(each) for each in (*plus, *minus) if isinstance(each, str) and each in self}
+        rows = (self._row(each) for each in (*plus, *minus) if isinstance(each, str))
+        given = {row for row in rows if row is not None}
         cosines = self.matrix @ _normal(wanted)
         cosines *= self._scales
         cosines[list(given)] = -np.inf

@@ -115,15 +115,11 @@ class Errors(View):
             return "Every answer equals a reference: there is nothing to mend here."
         at_fault = own.verdicts["search"] / wrong
         best = self._best(self.beams)
-        if at_fault >= FEW and self._gain(best) > 0 and best.beam > own.beam:
-            return (
-                f"The search is at fault in {at_fault:.0%} of the errors, and beam {best.beam} moves"
-                f" {self.metric} from {self._value(own):.2f} to {self._value(best):.2f}: decode with --beam"
-                f" {best.beam}."
-            )
         if self._gain(best) > 0 and best.beam != own.beam:
+            blamed = at_fault >= FEW and best.beam > own.beam
+            lead = f"The search is at fault in {at_fault:.0%} of the errors, and beam" if blamed else "Beam"
             return (
-                f"Beam {best.beam} moves {self.metric} from {self._value(own):.2f} to"
+                f"{lead} {best.beam} moves {self.metric} from {self._value(own):.2f} to"
                 f" {self._value(best):.2f}: decode with --beam {best.beam}."
             )
         best = self._best(self.penalties)
