@@ -12,6 +12,9 @@ int choose() {
     int best = 0;
 #if defined(__x86_64__)
     __builtin_cpu_init();
+#if !defined(__clang__) && __GNUC__ >= 12  // all that the compiler may use for them
+    if (__builtin_cpu_supports("x86-64-v3")) best = __builtin_cpu_supports("x86-64-v4") ? 2 : 1;
+#else
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) {
         best = 1;
         if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -19,6 +22,7 @@ int choose() {
             __builtin_cpu_supports("avx512cd"))
             best = 2;
     }
+#endif
 #endif
     if (const char* wanted = std::getenv("UNROLLED_INSTRUCTION_SET"))
         for (int level = 0; level < best; ++level)

@@ -68,6 +68,12 @@ def test_the_ends_of_the_range_draw_what_is_possible(uniform):
         assert sampling.draw(log_probs, torch.tensor([uniform], dtype=torch.float64)).item() in (1, 2)
 
 
+def test_a_tiny_temperature_is_greedy():
+    log_probs = torch.tensor([[math.log(0.2), math.log(0.5), math.log(0.3)]])
+    for sampling in (Sampling(1e-310), Sampling(1e-310, top_k=2), Sampling(1e-310, top_p=0.5)):
+        assert sampling.draw(log_probs, torch.tensor([0.99])).item() == 1
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_temperature_zero_is_greedy(tables, seed):
     decoder = tables.random(seed)

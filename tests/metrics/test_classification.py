@@ -37,6 +37,10 @@ def test_several_labels_a_text():
     assert score.value == pytest.approx(100 * (2 / 3 + 2 / 3) / 2)
 
 
+def test_several_labels_are_right_in_any_order():
+    assert accuracy([["x", "y"], ["x"]], [["y", "x"], ["y"]]).value == 50.0
+
+
 def test_the_confusion_matrix_has_gold_in_rows():
     matrix, labels = confusion(PREDICTED, GOLD)
     assert labels == ["a", "b", "c"]

@@ -29,6 +29,12 @@ def test_bits_per_character_are_in_base_two():
     assert bits_per_character([8 * math.log(2)], [4]).value == pytest.approx(2.0)
 
 
+def test_a_segment_that_says_nothing_leaves_the_interval_a_number():
+    score = perplexity([0.0, 7.0, 5.0], [0, 3, 3])
+    assert score.value == perplexity([7.0, 5.0], [3, 3]).value
+    assert all(math.isfinite(end) for end in score.interval)
+
+
 def test_nothing_to_predict_is_an_error():
     with pytest.raises(UserError, match="no tokens"):
         perplexity([], [])

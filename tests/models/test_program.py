@@ -167,6 +167,28 @@ def test_refuses_tokens_that_are_not_there():
         model.step_top(model.start(source(2)), torch.tensor([3, VOCABULARY]), 2)
 
 
+@torch.inference_mode()
+def test_nothing_asked_for_is_nothing_written():
+    model = make()
+    state, tokens = model.start(source(2)), torch.tensor([2, 2])
+    with pytest.raises(ValueError, match="k = 0"):
+        model.step_top(state, tokens, 0)
+    how = {
+        "temperature": 1.0,
+        "top_k": 0,
+        "top_p": 1.0,
+        "forbidden": torch.tensor([0]),
+        "end": 3,
+        "spared": 0,
+    }
+    program = compile_step(model.decoder)
+    assert program is not None
+    first = [part.clone() for part in state.cell]
+    found, log_probs, ids = program.draw(state.cell, tokens, torch.zeros(0, 2), **how)
+    assert log_probs.shape == ids.shape == (0, 2)
+    assert all(torch.equal(a, b) for a, b in zip(found, first, strict=True))
+
+
 @pytest.mark.parametrize("rows", [1, 5])  # a tile of few rows, and one of several
 @pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.1), ("int8", 0.2)])
 @torch.inference_mode()

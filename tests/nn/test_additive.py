@@ -49,6 +49,17 @@ def test_inputs_that_are_not_contiguous_or_need_no_gradient():
     torch.testing.assert_close(gradient, expected)
 
 
+def test_what_repeats_or_does_not_fit_is_left_to_the_reference():
+    asked, keys, weight = example(3, 1, 4, 6)
+    with torch.no_grad():
+        found = additive.energies(asked, keys[:1], weight)
+        assert torch.equal(found, additive._reference(asked, keys[:1], weight))
+        found = additive.energies(asked[:1], keys, weight)
+        assert torch.equal(found, additive._reference(asked[:1], keys, weight))
+        with pytest.raises(RuntimeError):
+            additive.energies(asked, keys[..., :5], weight)
+
+
 def test_operator_is_well_behaved():
     opcheck(
         torch.ops.unrolled.energies.default,

@@ -49,7 +49,19 @@ class Projecting(Leaky):
         return super().step(projected[0] * projected[1], state)
 
 
+class Normed(GRU):
+    """A built-in cell but for its projection, to which the inherited ``join`` cannot add."""
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.norm = nn.LayerNorm(3 * hidden_size)
+
+    def project(self, inputs):
+        return self.norm(super().project(inputs))
+
+
 CELLS = {
+    "normed": Normed,
     "rnn": RNN,
     "gru": GRU,
     "gru-after": lambda i, h: GRU(i, h, reset="after"),

@@ -118,6 +118,9 @@ def test_steps_against_every_continuation(seed: int) -> None:
         tags = torch.randint(TAGS, emissions.shape[:2], generator=torch.Generator().manual_seed(seed))
         steps = crf.step_log_probs(emissions, tags, lengths)
         torch.testing.assert_close(steps.sum(0), crf.log_probs(emissions, tags, lengths))
+        padded = tags.where(torch.arange(len(tags))[:, None] < lengths, -100)
+        assert torch.equal(crf.log_probs(emissions, padded, lengths), crf.log_probs(emissions, tags, lengths))
+        assert torch.equal(crf.step_log_probs(emissions, padded, lengths), steps)
     for row, length in enumerate(LENGTHS):
         own, given = emissions[:length, row], tuple(tags[:length, row].tolist())
         every = {each: score(own, chain, each) for each in itertools.product(range(TAGS), repeat=length)}

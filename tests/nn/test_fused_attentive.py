@@ -289,3 +289,22 @@ def test_gates_are_those_that_the_loop_records(kind: str, form: str, lengths: An
     assert fused_attentive.unroll(cell, given["words"], given["state"], **options, record=["update"]) is None
     with torch.no_grad():
         assert fused_attentive.unroll(cell, given["words"], given["state"], **options, record=["x"]) is None
+
+
+@pytest.mark.parametrize("wrong", ["keys", "values", "lengths", "batch"])
+def test_a_memory_that_does_not_fit_reaches_no_kernel(wrong: str) -> None:
+    cell = make("bahdanau", "gru before", "dot", word=5, hidden=8, features=8, dtype=torch.float64)
+    attention: Attention = cell.attention  # type: ignore[assignment]
+    memory = attention.remember(torch.randn(6, 3, 8, dtype=torch.float64), torch.tensor([6, 5, 4]))
+    odd = {
+        "keys": AttentionMemory(memory.keys[:, :2], memory.values, memory.lengths),
+        "values": attention.remember(torch.randn(6, 3, 12, dtype=torch.float64), memory.lengths),
+        "lengths": AttentionMemory(memory.keys, memory.values, memory.lengths[:2]),
+        "batch": AttentionMemory(memory.keys[:2], memory.values[:2], memory.lengths[:2]),
+    }[wrong]
+    words = torch.randn(4, 3, 5, dtype=torch.float64)
+    state = cell.initial_state(3, like=words)
+    assert fused_attentive.unroll(cell, words, state, memory=DecoderMemory(memory)) is not None
+    assert fused_attentive.unroll(cell, words, state, memory=DecoderMemory(odd)) is None
+    with pytest.raises(RuntimeError):
+        loop.unroll(cell, words, state, memory=DecoderMemory(odd))

@@ -177,6 +177,10 @@ class Sum(Cell):
         return ((state[0] if memory is None else state[0] * memory) @ self.recurrent_weight + projected,)
 
 
+def test_no_steps_have_no_mask() -> None:
+    assert Recurrent("gru", 3, 4, input_dropout=0.5)(torch.zeros(0, 2, 3)).output.shape == (0, 2, 4)
+
+
 def test_input_dropout_keeps_one_mask_a_sequence() -> None:
     torch.manual_seed(14)
     layer = Recurrent(Sum, 50, 50, input_dropout=0.5)

@@ -23,6 +23,12 @@ def test_what_stands_past_a_length_changes_nothing(kind: str) -> None:
     assert torch.allclose(found[1], pooling(states[:2, 1:2], torch.tensor([2]))[0])
 
 
+@pytest.mark.parametrize("kind", ["last", "mean", "max", "attention"])
+def test_no_steps_at_all_are_zeros(kind: str) -> None:
+    found = Pooling(kind, 6, 2)(torch.zeros(0, 3, 6), torch.zeros(3, dtype=torch.int64))  # type: ignore[arg-type]
+    assert torch.equal(found, torch.zeros(3, 6))
+
+
 def test_mean_and_max() -> None:
     states = torch.tensor([[[1.0, -5.0]], [[3.0, -7.0]], [[99.0, 99.0]]])
     lengths = torch.tensor([2])

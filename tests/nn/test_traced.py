@@ -250,6 +250,35 @@ def test_without_gradients_nothing_is_kept() -> None:
         _same([found.output], [loop.unroll(cell, inputs, cell.initial_state(BATCH, like=inputs)).output])
 
 
+@pytest.mark.parametrize(
+    "name", ["a product", "a module on the joined", "a norm", "chunks of a product", "the matrix of a matrix"]
+)
+def test_in_inference_mode_too(name: str) -> None:
+    torch.manual_seed(6)
+    cell = Custom(ONE_STATE[name])
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    with torch.inference_mode():
+        found = path.unroll(cell, inputs, cell.initial_state(BATCH, like=inputs))
+        assert found is not None, path.why_not(cell)
+        _same([found.output], [loop.unroll(cell, inputs, cell.initial_state(BATCH, like=inputs)).output])
+
+
+@pytest.mark.parametrize("name", ["a product", "a parameter without its gradient"])
+def test_padding_may_be_anything(name: str) -> None:
+    torch.manual_seed(7)
+    cell = Custom({**ONE_STATE, **REFUSED}[name])
+    inputs = torch.randn(TIME, BATCH, SIZE, dtype=torch.float64)
+    lengths = torch.tensor([5, 0, 3, 1, 4, 5, 2])
+    past = torch.arange(TIME)[:, None] >= lengths
+    gradients = []
+    for value in (0.0, torch.nan):
+        inputs[past] = value
+        torch.manual_seed(8)
+        loss = unroll(cell, inputs, lengths=lengths).output.sum()
+        gradients.append(torch.autograd.grad(loss, (cell.W, cell.V), allow_unused=True)[0])
+    _same(*([each] for each in gradients))
+
+
 def _counting(c: Custom, x: Tensor, h: Tensor) -> Tensor:
     c.count += 1
     return h * 0.5 + x * c.count

@@ -100,7 +100,7 @@ def _search(
     trace: BeamTrace | None,
 ) -> list[list[Hypothesis]]:
     # The decoder works on its device with one row a hypothesis that is open; which of them survive is decided
-    # here, in NumPy, from the few candidates of each row: one copy a step and no waste on finished sentences.
+    # here, in NumPy, from the few candidates of each row: one copy a step, no rows of finished sentences.
     walk = Walk(decoder, source, min_length, max_length, bos, eos, banned)
     batch = walk.batch
     if trace is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Sequence
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -125,6 +126,7 @@ class Program:
         self.instructions: list[Any] = []
         self.kept: list[Tensor | None] = []
         self._weights: dict[int, Tensor] = {}  # of products, by instruction
+        self._lock = threading.Lock()
         self.vocabulary = self.words = 0
 
     def given(self, entry: int) -> int:
@@ -226,10 +228,11 @@ class Program:
     def _array(self) -> Any:
         """The instructions in a row, their matrices laid out: not before a step is made, for many a search
         goes by other steps (an ensemble's) and would pay for it at every start."""
-        for place, weight in self._weights.items():
-            self.kept.append(laid_out := panels(weight))
-            self.instructions[place].weight = laid_out.data_ptr()
-        self._weights.clear()
+        with self._lock:  # searches share a program, and threads may search
+            while self._weights:
+                place, weight = self._weights.popitem()
+                self.kept.append(laid_out := panels(weight))
+                self.instructions[place].weight = laid_out.data_ptr()
         return (_Instruction * len(self.instructions))(*self.instructions)
 
     def run(
@@ -240,7 +243,13 @@ class Program:
         source: Source | None = None,
     ) -> tuple[tuple[Tensor, ...], Tensor, Tensor]:
         """The state after ``tokens (rows,)``, and the ``k`` likeliest next ones: log-probabilities, ids
-        ``(rows, k)``. ``source`` is what they attend to."""
+        ``(rows, k)``. ``source`` is what they attend to.
+
+        Raises:
+            ValueError: k below 1.
+        """
+        if k < 1:
+            raise ValueError(f"k = {k}: 1 or more")
         rows, k = len(tokens), min(k, self.vocabulary)
         resets = self.reset_at >= 0  # the kernel does so in the state that it is given
         given = [part.contiguous() for part in state]
@@ -285,6 +294,8 @@ class Program:
             _check("the id that ends", torch.tensor([end]), self.vocabulary)
         ids = torch.full(uniform.shape, -1)
         log_probs = given[0].new_zeros(uniform.shape)
+        if not len(uniform):
+            return tuple(given), log_probs, ids
         # Taking the likeliest, those that stand in order are enough: one of them must be permitted.
         enough = min(len(forbidden) + 2, self.vocabulary)
         made = ctypes.c_int64(0)

@@ -20,7 +20,8 @@ def accuracy(predicted: Sequence[Any], gold: Sequence[Any], *, name: str = "accu
         UserError: no segments, or unequal numbers of them.
     """
     _check(predicted, gold)
-    right = np.array([one == other for one, other in zip(predicted, gold, strict=True)], dtype=np.int64)
+    pairs = zip(map(_as_set, predicted), map(_as_set, gold), strict=True)
+    right = np.array([set(one) == set(other) for one, other in pairs], dtype=np.int64)
     tally = Tally(np.stack([right, np.ones_like(right)], axis=1), share)
     return _rate(name, tally, "right", "of")
 

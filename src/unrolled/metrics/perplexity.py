@@ -87,7 +87,8 @@ def _statistics(negative_log_probs: ArrayLike, counts: ArrayLike) -> Counts:
         raise UserError(f"{losses.size} log-probabilities but {sizes.size} counts: one of each a segment")
     if sizes.sum() == 0:
         raise UserError("nothing to predict: the text has no tokens")
-    return np.stack([losses, sizes], axis=1)
+    # Segments that say nothing are left out: a draw of them alone would have no value.
+    return np.stack([losses, sizes], axis=1)[(sizes > 0) | (losses != 0)]
 
 
 def _nats(sums: Counts) -> Counts:

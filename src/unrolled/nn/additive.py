@@ -20,7 +20,8 @@ def energies(
     weight: Float[Tensor, "1 size"],
 ) -> Float[Tensor, "batch queries source"]:
     """vᵀ tanh(asked + keys), v in ``weight``."""
-    if native.applies(asked, keys, weight) and asked.numel() and keys.numel():
+    fit = len(asked) == len(keys) and asked.shape[2] == keys.shape[2] == weight.numel()
+    if fit and asked.numel() and keys.numel() and native.applies(asked, keys, weight):
         answer: Tensor = torch.ops.unrolled.energies.default(asked, keys, weight)
         return answer
     return _reference(asked, keys, weight)

@@ -227,7 +227,10 @@ def project_one(cell: Cell, inputs: Float[Tensor, "batch input"]) -> Any:
 def _can_join(cell: Cell) -> bool:
     """Whether part of the input can be projected before the loop.
 
-    A cell that has its own ``project`` needs its own ``join`` for that.
+    A class that has its own ``project`` needs its own ``join`` for that: an inherited one adds to another's.
     """
     kind = type(cell.cells[0]) if isinstance(cell, Stacked) else type(cell)
-    return kind.project is Cell.project or kind.join is not Cell.join
+    projects, joins = (
+        next(each for each in kind.__mro__ if name in vars(each)) for name in ("project", "join")
+    )
+    return projects is Cell or issubclass(joins, projects)

@@ -60,8 +60,9 @@ def path_score(
     tags: Int[Tensor, "time batch"],
     lengths: Int[Tensor, " batch"],
 ) -> Float[Tensor, " batch"]:
-    """s(y) of given tags; those past a length may be any."""
+    """s(y) of given tags; those past a length may be any number, no tag's too."""
     real = torch.arange(len(tags), device=tags.device)[:, None] < lengths
+    tags = tags.where(real, 0)
     steps = emissions.gather(2, tags[..., None]).squeeze(2)
     steps = torch.cat((steps[:1], steps[1:] + chain.transitions[tags[:-1], tags[1:]]))
     last = tags.gather(0, lengths[None] - 1).squeeze(0)
@@ -135,6 +136,8 @@ class CRF(nn.Module):
         Over time they sum to :meth:`log_probs`. With β⟨t⟩(y) = log Σ exp of what may follow y after t (the
         backward algorithm): log P(y⟨t⟩ | y⟨<t⟩) = A[y⟨t−1⟩, y⟨t⟩] + e⟨t⟩[y⟨t⟩] + β⟨t⟩(y⟨t⟩) − β⟨t−1⟩(y⟨t−1⟩).
         """
+        real = torch.arange(len(tags), device=tags.device)[:, None] < lengths
+        tags = tags.where(real, 0)
         chain = self.chain(_UNLIKELY)
         rest = chain.stop.expand_as(emissions[0])
         after = [rest]
@@ -147,4 +150,4 @@ class CRF(nn.Module):
         moves = torch.cat((chain.start[tags[:1]], chain.transitions[tags[:-1], tags[1:]]))
         before = torch.cat((total[None], chosen[:-1]))
         found = moves + emissions.gather(2, tags[..., None]).squeeze(2) + chosen - before
-        return found.where(torch.arange(len(tags), device=tags.device)[:, None] < lengths, 0)
+        return found.where(real, 0)

@@ -57,6 +57,8 @@ def unroll(
         needs_gradient or bool(record),
     )
     final = (hidden, memory_cell) if len(state) > 1 else (hidden,)
+    if not record:
+        return Unrolled(output, final)
     packing = Packing(lengths, *inputs.shape[:2])
     return Unrolled(output, final, {name: noted(cell, name, gates, cells, packing) for name in record})
 

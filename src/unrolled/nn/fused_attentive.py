@@ -106,8 +106,11 @@ def _applies(cell: Bahdanau | Luong, inputs: Tensor, state: State, memory: Decod
         native.applies(*tensors, *(() if mask is None else (mask,)))
         and inputs.numel() > 0
         and source.seats is None
-        and len(source.values) == batch
         and source.values.shape[1] > 0
+        and source.keys.shape == (batch, source.values.shape[1], cell.attention.size)
+        and source.values.shape == (*source.keys.shape[:2], cell.attention.feature_size)
+        and source.lengths.shape == (batch,)
+        and cell.attention.query_size == inner.hidden_size
         and len(state) == (3 if isinstance(inner, LSTM) else 2)
         and all(part.shape == (batch, inner.hidden_size) for part in state[:-1])
         and state[-1].shape == (batch, cell.carried_size)

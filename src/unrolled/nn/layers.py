@@ -150,7 +150,7 @@ class Recurrent(nn.Module):
                     inputs = self.norms[layer - 1](inputs)
                 inputs = dropout(inputs, self.dropout, self.training)
             if self.input_dropout and self.training:
-                inputs = inputs * _mask(inputs[0], self.input_dropout)
+                inputs = inputs * _mask(inputs.new_empty(inputs.shape[1:]), self.input_dropout)
             outputs = []
             for direction in range(self.directions):
                 index = layer * self.directions + direction

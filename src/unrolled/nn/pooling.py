@@ -42,6 +42,8 @@ class Pooling(nn.Module):
     def forward(
         self, states: Float[Tensor, "time batch features"], lengths: Int[Tensor, " batch"]
     ) -> Float[Tensor, "batch features"]:
+        if not len(states):
+            return states.sum(0)
         real = torch.arange(len(states), device=states.device)[:, None] < lengths
         if self.kind == "mean":
             return states.where(real[..., None], 0).sum(0) / lengths.clamp(min=1)[:, None]

@@ -108,6 +108,11 @@ class _Watch(TorchDispatchMode):
             raise Untraceable("a gradient of its own")
         if func._schema.is_mutable or torch.Tag.nondeterministic_seeded in func.tags:
             raise Untraceable(str(func))
+        if func not in FUNCTIONS:
+            with self:  # in inference mode linear and the like come whole; elsewhere autograd took them apart
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
         result = func(*args, **kwargs)
         given = [each for each in tree_iter((args, kwargs)) if isinstance(each, Tensor)]
         if func.overloadpacket in _CONSTANT:
