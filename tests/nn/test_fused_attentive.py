@@ -95,6 +95,7 @@ def results(path: Any, cell: Attentive, given: dict[str, Any], lengths: Tensor |
 def compare(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
     assert found.keys() == expected.keys()
     for name, value in expected.items():
+        assert found[name].shape == value.shape, name
         difference = (found[name].double() - value.double()).norm()
         assert difference <= tolerance * value.double().norm() + 1e-30, f"{name}: {difference / value.norm()}"
 
