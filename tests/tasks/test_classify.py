@@ -120,6 +120,16 @@ def test_spelled_words_reach_the_model_as_they_stand(recipe: Path, tmp_path: Pat
             assert of.words[forms].tolist() == [*task.tokenizer.encode(" ".join(spelled)), task.tokenizer.eos]
             seen.add(tuple(spelled[:-1]))
     assert seen == {("A", "x"), ("a",), ("X",), ("x", "x", "x")}
+
+
+def test_marks_are_split_off_the_words_that_are_spelled(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("with A, x!\nwithout a, b!\n")
+    overrides = [*SPELLED, "text.min_count=2", "text.characters.min_count=1", 'text.split="words"']
+    task, _ = prepare(recipe, tmp_path / "run", *overrides)
+    assert task.characters is not None
+    assert task.pieces("A, x!") == ["A", ",", "x", "!"]
+    assert task.tokenizer.pieces("A, x!") == ["a", ",", "x", "!"]
+    assert task.characters.vocabulary[4:] == ["!", ",", "A", "a", "b", "x"]
     reading = LabelPredictor(task, [task.build().eval()]).read(["A b"])
     assert reading.tokens["reader"] == [["A", "b", "</s>"]]
     with pytest.raises(UserError, match=r'model\.characters = "convolution" spells words: set text\.kind'):

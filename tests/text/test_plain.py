@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,18 @@ def test_a_stream_without_line_ends_says_why_a_part_is_empty(corpus, tmp_path):
     (tmp_path / "one.txt").write_text("a long line " * 50)
     with pytest.raises(UserError, match=r"one\.txt: no texts .*: a stream is divided between its lines"):
         texts(corpus(train="one.txt", form="stream", dev_size=0.1))
+
+
+def test_texts_within_an_archive(corpus: Make, tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as made:
+        for name, content in [
+            ("set/pos/1.txt", b"good\nfilm"),
+            ("set/neg/2.txt", b"no"),
+            ("set/notes", b"x"),
+        ]:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            made.addfile(entry, io.BytesIO(content))
+    made = corpus(train="set.tar.gz/set")
+    assert texts(made) == ["good film", "no"]
+    assert texts(corpus(train="set.tar.gz/set", form="documents", dev_size=1)) in (["good film"], ["no"])

@@ -115,6 +115,27 @@ def test_words_round_trip(words):
         assert tokenizer.pieces(line) == words
 
 
+@settings(max_examples=200)
+@given(line=texts)
+@pytest.mark.parametrize("lowercase", [False, True])
+def test_ids_of_runs_of_letters_are_those_of_the_library(lowercase, line):
+    tokenizer = make("word", split="words", lowercase=lowercase)
+    assert tokenizer.encode(line).tolist() == tokenizer._tokenizer.encode(line).ids
+
+
+def test_runs_of_letters_and_marks_by_themselves(tmp_path):
+    tokenizer = make("word", split="words", lowercase=True)
+    tokenizer.save(tmp_path / "tokenizer.json")
+    for each in (tokenizer, Tokenizer.load(tmp_path / "tokenizer.json")):
+        assert each.pieces('It\'s 9/10 -- "wow"!') == [
+            *("it's", "9", "/", "10", "-", "-", '"', "wow", '"', "!")
+        ]
+        assert each.pieces("हिन्दी में।") == ["हिन्दी", "में", "।"]
+        assert each.words("It's") == ["It's"]
+    with pytest.raises(ValueError, match='"words" is for kind = "word"'):
+        TokenizerSettings(kind="bpe", split="words")
+
+
 def test_words_split_at_any_white_space_and_symbols_at_spaces_alone():
     line = "a\u00a0b\tc  d"
     assert make("word").pieces(line) == ["a", "b", "c", "d"]

@@ -22,11 +22,6 @@ class CorpusData(Located):
 class WordSettings(TokenizerSettings):
     """What a word is, and which words have a vector."""
 
-    split: Literal["space", "words"] = Field(
-        "space",
-        description="space: text is tokenized already; words: runs of letters and digits, every other mark by"
-        " itself",
-    )
     min_count: int = Field(5, ge=1, description="words seen fewer times are left out")
 
 

@@ -107,9 +107,10 @@ class Classify(base.Task):
         if not (words.exists() and names.exists() and (characters.exists() or not spelled_out)):
             progress("learning the vocabulary", 0.0)
             lines = (example.text for example in corpus.read("train"))
-            text.Tokenizer.train(lines, sections.text).save(words)
+            tokenizer = text.Tokenizer.train(lines, sections.text)
+            tokenizer.save(words)
             if spelled_out:
-                letters = (word for each in corpus.read("train") for word in each.text.split())
+                letters = (word for each in corpus.read("train") for word in tokenizer.words(each.text))
                 made = text.Tokenizer.train(letters, sections.text.characters.tokenizer("character"))
                 made.save(characters)
             labels = {label for example in corpus.read("train") for label in example.labels}
@@ -212,7 +213,7 @@ class Classify(base.Task):
 
     def pieces(self, line: str) -> list[str]:
         """The tokens of a text; words that are to be spelled as they stand there."""
-        return self.tokenizer.pieces(line) if self.characters is None else line.split()
+        return self.tokenizer.pieces(line) if self.characters is None else self.tokenizer.words(line)
 
     def look_up(self, lines: Sequence[str]) -> tuple[list[text.Ids], text.Forms]:
         """Texts as numbers of their distinct tokens, and these."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,7 +22,6 @@ from unrolled.tasks.registry import register
 FIRST = text.Tokenizer.eos + 1
 """The tokenizer's id of the first word; the special tokens before it have no vector."""
 _LINES = 512
-_WORD = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 _TOKENIZER = "tokenizer.words.json"
 
 
@@ -190,17 +188,17 @@ class Embed(base.SelfLearning):
 
 
 def _lines(sections: EmbedSections) -> Iterator[str]:
-    """The text, a sentence a line, its words separated by spaces.
+    """The text, a sentence a line.
 
     Raises:
         UserError: a file that is missing or no text; or there is not a word in any.
     """
-    data, split = sections.data, sections.text.split
+    data = sections.data
     plain = text.PlainData(root=data.root, train=data.train, column=data.column)
     found = False
     for (line,), _, _ in text.PlainCorpus(plain).read("train"):
         found = found or bool(line.strip())
-        yield line if split == "space" else " ".join(_WORD.findall(line))
+        yield line
     if not found:
         raise UserError(f"{_named(data)}: holds no words")
 

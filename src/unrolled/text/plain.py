@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from unrolled.errors import UserError
+from unrolled.text.archive import archive_of, read_archive
 from unrolled.text.corpus import Record, is_jsonl, read_jsonl, read_lines, read_plain
 from unrolled.text.parts import Part, PartedCorpus
 from unrolled.text.settings import PlainData
@@ -62,6 +63,10 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
             yield from self._read_path(self.data.path(name))
 
     def _read_path(self, path: Path) -> Iterator[Record]:
+        if archive := archive_of(path):
+            for found in read_archive(archive, path.relative_to(archive).as_posix()):
+                yield found._replace(fields=found.fields[:1])
+            return
         if path.is_dir() and not any(True for _ in _files(path)):
             raise UserError(f"{path}: there is no file in this folder")
         for file in _files(path) if path.is_dir() else [path]:

@@ -48,9 +48,22 @@ class TokenizerSettings(VocabularySettings):
 
     kind: Literal["word", "character", "byte", "symbol", "bpe"] = Field(
         default="word",
-        description="word: split at white space; symbol: split at spaces alone (phonemes); character: every"
-        " character, spaces too; byte: UTF-8 bytes; bpe: byte pair encoding of bytes, never an unknown word",
+        description="word: see split; symbol: split at spaces alone (phonemes); character: every character,"
+        " spaces too; byte: UTF-8 bytes; bpe: byte pair encoding of bytes, never an unknown word",
     )
+    split: Literal["space", "words"] = Field(
+        default="space",
+        description="of words. space: at white space, the text is tokenized already; words: runs of letters"
+        " and digits, every other mark by itself",
+    )
+
+    @model_validator(mode="after")
+    def _split_words(self) -> Self:
+        if self.split == "words" and self.kind != "word":
+            raise ValueError(
+                f'split: kind = "{self.kind}" has a split of its own; "words" is for kind = "word"'
+            )
+        return self
 
     @model_validator(mode="after")
     def _bpe_size(self) -> Self:
@@ -220,7 +233,8 @@ class PlainData(Parted):
 
     train: str | tuple[str, ...] = Field(
         description="a text file, several that follow one another, a folder of them, a JSONL (by its ending),"
-        " or a named source such as python-source"
+        " a folder of one folder a class within a .tar.gz (reviews.tar.gz/train), or a named source such as"
+        " python-source"
     )
     dev: str | tuple[str, ...] | None = Field(
         default=None, description="the same, to choose the best weights with; or give dev_size"

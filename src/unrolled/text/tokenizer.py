@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
@@ -32,10 +33,27 @@ _TOGETHER = 512
 
 Ids = NDArray[np.int32]
 
-_SPLITS: dict[str, Callable[[str], Iterable[str]]] = {
-    "word": str.split,
-    "symbol": lambda line: filter(None, line.split(" ")),
-    "character": iter,
+_WORDS = r"\w+(?:['’]\w+)*|[^\w\s\x1c-\x1f]"
+_RUNS = pre_tokenizers.Split(tokenizers.Regex(_WORDS), "removed", invert=True)
+_ASCII_RUNS = re.compile(_WORDS)
+
+
+def _runs(line: str) -> list[str]:
+    # To Python, unlike the library, a vowel sign or an accent by itself is no part of a word.
+    if line.isascii():
+        return _ASCII_RUNS.findall(line)
+    return [run for run, _ in _RUNS.pre_tokenize_str(line)]
+
+
+def _symbols(line: str) -> list[str]:
+    return [symbol for symbol in line.split(" ") if symbol]
+
+
+_SPLITS: dict[tuple[str, str], Callable[[str], list[str]]] = {
+    ("word", "space"): str.split,
+    ("word", "words"): _runs,
+    ("symbol", "space"): _symbols,
+    ("character", "space"): list,
 }
 
 
@@ -57,13 +75,17 @@ class Tokenizer:
         names = tuple((tokenizer.id_to_token(i) or "").strip() for i in range(4))
         if names != _SHOWN:
             raise ValueError(f"ids 0 to 3 are {', '.join(map(repr, names))}, not {', '.join(_SHOWN)}")
+        split = "space"
         if isinstance(tokenizer.model, models.WordLevel):
-            splits_at_spaces = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.Split)
-            self.kind = "symbol" if splits_at_spaces else "word"
+            found = tokenizer.pre_tokenizer
+            self.kind = "symbol" if isinstance(found, pre_tokenizers.Split) else "word"
+            if self.kind == "word" and isinstance(found[0], pre_tokenizers.Split):
+                split = "words"
         elif tokenizer.pre_tokenizer is None:
             self.kind = "character"
         else:
             self.kind = "byte" if isinstance(tokenizer.decoder, decoders.ByteLevel) else "bpe"
+        self._split = _SPLITS.get((self.kind, split))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Tokenizer, (self._tokenizer,)  # what is cached beside it is made again
@@ -82,7 +104,7 @@ class Tokenizer:
             return cls(_train_bpe(lines, settings, normalizer))
         if settings.kind == "byte":
             return cls(_byte_tokenizer(normalizer))
-        counts = _count(lines, settings.kind, normalizer)
+        counts = _count(lines, _SPLITS[settings.kind, settings.split], normalizer)
         if not counts:
             raise UserError("empty: no text to learn a vocabulary from")
         stored = (*_STORED[:1], _unknown(settings.kind), *_STORED[2:])
@@ -97,9 +119,7 @@ class Tokenizer:
             made = tokenizers.Tokenizer(models.BPE(vocabulary, [], unk_token=stored[UNK]))
         else:
             made = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=stored[UNK]))
-            made.pre_tokenizer = (
-                _white_space() if settings.kind == "word" else pre_tokenizers.Split(" ", "removed")
-            )
+            made.pre_tokenizer = _pre_tokenizer(settings)
         if normalizer is not None:
             made.normalizer = normalizer
         return cls(made)
@@ -177,9 +197,14 @@ class Tokenizer:
 
     def pieces(self, line: str) -> list[str]:
         """The (normalised) text of each token of ``line``, in step with :meth:`encode`; unknown ones too."""
-        if self.kind in ("byte", "bpe"):
+        if self._split is None:
             return self.tokens(self.encode(line))
-        return list(_SPLITS[self.kind](self.normalize(line)))
+        return self._split(self.normalize(line))
+
+    def words(self, line: str) -> list[str]:
+        """The words of ``line`` as they are written there, of a word tokenizer."""
+        assert self._split is not None
+        return self._split(line)
 
     # Ids → text.
 
@@ -277,8 +302,10 @@ def _normalization(normalizer: normalizers.Normalizer | None) -> Callable[[str],
     return lambda line: line if line.isascii() else whole(line)
 
 
-def _count(lines: Iterable[str], kind: str, normalizer: normalizers.Normalizer | None) -> Counter[str]:
-    normalize, split, lines = _normalization(normalizer), _SPLITS[kind], iter(lines)
+def _count(
+    lines: Iterable[str], split: Callable[[str], list[str]], normalizer: normalizers.Normalizer | None
+) -> Counter[str]:
+    normalize, lines = _normalization(normalizer), iter(lines)
     counts: Counter[str] = Counter()
     rare = 0
     while some := list(islice(lines, _TOGETHER)):
@@ -289,7 +316,11 @@ def _count(lines: Iterable[str], kind: str, normalizer: normalizers.Normalizer |
     return counts
 
 
-def _white_space() -> pre_tokenizers.PreTokenizer:
+def _pre_tokenizer(settings: TokenizerSettings) -> pre_tokenizers.PreTokenizer:
+    if settings.kind == "symbol":
+        return pre_tokenizers.Split(" ", "removed")
+    if settings.split == "words":
+        return pre_tokenizers.Sequence([_RUNS])
     # What str.split splits at: Unicode's white space and four control characters.
     controls = pre_tokenizers.Split(tokenizers.Regex("[\\x1c-\\x1f]"), "removed")
     return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), controls])
