@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -237,3 +238,50 @@ def test_what_is_no_number_stays_none() -> None:
     found = unroll(RNN(3, 20, nonlinearity="relu"), inputs).output
     assert found[1:, 0].isnan().all()
     assert found[:, 1].isfinite().all()
+
+
+def test_threads_may_change_before_the_way_back() -> None:
+    torch.manual_seed(3)
+    cell = make("lstm current tanh", 5, 40)
+    inputs, state = torch.randn(6, 33, 5, dtype=torch.float64), make_state(cell, 33)
+    expected = results(loop.unroll, cell, inputs, state)
+    before = torch.get_num_threads()
+    try:
+        for first, then in ((1, 2), (2, 1), (3, 2)):
+
+            def changing(*args: Any, first: int = first, then: int = then, **options: Any) -> Any:
+                torch.set_num_threads(first)
+                answer = fused.unroll(*args, **options)
+                torch.set_num_threads(then)
+                return answer
+
+            compare(results(changing, cell, inputs, state), expected, 1e-12)
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_callers_on_several_threads_do_not_meet() -> None:
+    torch.manual_seed(4)
+    given = []
+    for form in FORM_NAMES:
+        cell = make(form, 5, 21)
+        given.append((cell, torch.randn(7, 5, 5, dtype=torch.float64), make_state(cell, 5)))
+    expected = [results(loop.unroll, *each) for each in given]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            found = pool.map(lambda each: results(fused.unroll, *each), given)
+            for one, other in zip(found, expected, strict=True):
+                compare(one, other, 1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch.compile, which looks into what finds the library
+def test_within_torch_compile() -> None:
+    torch.manual_seed(5)
+    cell = make("gru before", 5, 21)
+    inputs, state = torch.randn(7, 5, 5, dtype=torch.float64), make_state(cell, 5)
+    compiled = torch.compile(unroll, backend="aot_eager")
+    compare(
+        results(compiled, cell, inputs, state),
+        results(loop.unroll, cell, inputs, state),
+        1e-12,
+    )
