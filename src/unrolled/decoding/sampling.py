@@ -52,8 +52,8 @@ class Sampling:
         """One id a row, by where a number from [0, 1) falls among the probabilities."""
         if self.temperature == 0:
             return log_probs.max(dim=-1).indices
-        # From the largest, lest all overflow to −∞ where the temperature is tiny.
-        scaled = (log_probs.double() - log_probs.double().amax(dim=-1, keepdim=True)) / self.temperature
+        highest = log_probs.double().amax(dim=-1, keepdim=True)  # off, lest a tiny T make all −∞
+        scaled = (log_probs.double() - highest) / self.temperature
         ids = None
         if self.top_k or self.top_p < 1:
             scaled, ids = top(scaled, self.top_k or scaled.shape[-1])
