@@ -93,3 +93,33 @@ def test_unbroken_texts_are_read_by_their_characters(tmp_path: Path) -> None:
     written = look_labels.classify([tmp_path / "a.tsv"])
     assert 'kind = "character"' in written
     assert "characters a text" in written
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "columns"),
+    [
+        ("sentence\tlabel", "It was {n} {w}\t{label}", [1, 2]),
+        ("id\tlabel\ttext", "{n}\t{label}\tIt was {n} {w}", [3, 2]),
+        ("source\tok\tnote\tsentence", "gj{m}\t{label}\t\tIt was {n} {w}", [4, 2]),
+    ],
+)
+def test_a_header_is_no_example_and_the_columns_are_found(
+    tmp_path: Path, header: str, row: str, columns: list[int]
+) -> None:
+    rows = [row.format(n=n, m=n % 7, w="fine" * (n % 3), label=n % 2) for n in range(60)]
+    (tmp_path / "a.tsv").write_text("\n".join([header, *rows]) + "\n")
+    written = look_labels.classify([tmp_path / "a.tsv"])
+    assert "60 texts with 2 labels" in written
+    assert f"# line 1 names the columns: {', '.join(header.split(chr(9)))}" in written
+    data = read(written, tmp_path)["data"]
+    assert (data["columns"], data["header"]) == (columns, True)
+    assert ("# of " in written) == (len(header.split("\t")) > 2)
+    (tmp_path / "a.tsv").write_text("\n".join(rows) + "\n")
+    assert "header =" not in look_labels.classify([tmp_path / "a.tsv"])
+
+
+def test_a_dollar_in_a_path_begins_no_variable(tmp_path: Path) -> None:
+    folder = tmp_path / "a$b"
+    folder.mkdir()
+    (folder / "a$c.txt").write_text("".join(f"{n % 3} text {n} here\n" for n in range(60)))
+    assert "a$$b/a$$c.txt" in look_labels.classify([folder / "a$c.txt"])

@@ -99,3 +99,9 @@ def test_ud_english_ewt_has_its_published_count(data):
     read = list(read_conllu(data / "ud-english-ewt" / "en_ewt-ud-test.conllu"))
     assert len(read) == 2_077
     assert len({tag for sentence in read for tag in sentence.tags}) == 17
+
+
+def test_an_empty_tag_is_named(tmp_path):
+    (tmp_path / "a.conll").write_text("dogs\tN\nrun\t\n")
+    with pytest.raises(UserError, match=r"a\.conll:2: the tag is empty"):
+        list(read_columns(tmp_path / "a.conll"))

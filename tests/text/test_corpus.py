@@ -183,3 +183,9 @@ def test_half_a_character_is_told_with_its_place(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"a": "fine"}\n{"a": "cut \\ud83d"}\n')
     with pytest.raises(UserError, match=r"a\.jsonl:2: 'a' holds half a character"):
         list(corpus.read_jsonl(tmp_path / "a.jsonl", ["a"]))
+
+
+def test_lines_of_white_space_and_a_header_are_no_examples(write):
+    path = write("a.tsv", "de\ten\na\tb\n  \nc\td\n")
+    records = corpus.read_table(path, None, ["source", "target"], header=True)
+    assert [(each.fields, each.line) for each in records] == [(("a", "b"), 2), (("c", "d"), 4)]

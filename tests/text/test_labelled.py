@@ -88,3 +88,15 @@ def test_imdb_is_read_within_its_archive(data: Path) -> None:
     for example in corpus.read("train"):
         counts[example.labels[0]] = counts.get(example.labels[0], 0) + 1
     assert counts == {"neg": 12_500, "pos": 12_500}
+
+
+def test_labels_have_no_white_space_around_them_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("text\tlabel\none\tpos \ntwo\t pos\n \nthree\tneg\nfour\todd\n")
+    data = LabelledData(train=str(path), header=True, labels=["pos", "neg"])
+    corpus = LabelledCorpus(data)
+    assert [each.labels for each in corpus.read("train")] == [("pos",), ("pos",), ("neg",)]
+    assert corpus.left_out == {str(path): 1}
+    path.write_text("one\t \n")
+    with pytest.raises(UserError, match=r"a\.tsv:1: the label is empty"):
+        read(path)

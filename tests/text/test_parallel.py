@@ -114,3 +114,9 @@ def test_segments_are_kept_beside_a_run(corpus, tmp_path):
         UserError, match=r"dev.jsonl: missing: delete .*prepared.json and give the train command again"
     ):
         read_part(tmp_path, "dev", Segment, data)
+
+
+def test_the_names_of_the_columns_are_no_pair(tmp_path):
+    (tmp_path / "a.tsv").write_text("de\ten\nja\tyes\n")
+    data = ParallelData(root=str(tmp_path), train="a.tsv", header=True)
+    assert [record.fields for record in ParallelCorpus(data).read("train")] == [("ja", "yes")]

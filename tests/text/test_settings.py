@@ -80,3 +80,9 @@ def test_an_absolute_path_needs_no_root(monkeypatch):
     monkeypatch.delenv("NOWHERE", raising=False)
     data = ParallelData.model_validate({"train": "/elsewhere/a.tsv", "root": "$NOWHERE"})
     assert data.path(data.train).as_posix() == "/elsewhere/a.tsv"
+
+
+def test_a_folder_with_a_dollar_in_its_name(tmp_path):
+    folder = tmp_path / "a$b"
+    data = ParallelData.model_validate({"train": "x.tsv"}, context={"folder": folder})
+    assert data.path("x.tsv") == folder / "x.tsv"

@@ -121,6 +121,8 @@ class Classify(base.Task):
         for part in corpus.parts():
             for told in task._unseen(part):
                 progress(told, 1.0)
+        if left_out := sum(corpus.left_out.values()):
+            progress(f"{left_out:,} texts left out: none of their labels is in data.labels", 1.0)
         found = ", ".join(f"{count:,} {name}" for name, count in zip(task.labels, counts, strict=True))
         progress(f"train: {found}", 1.0)
         # Last, because its presence says that all of the above is whole.
@@ -270,6 +272,10 @@ class Classify(base.Task):
         return True
 
     # Use.
+
+    @property
+    def unconfused(self) -> str | None:
+        return "a text may have several labels (data.several)" if self.sections.data.several else None
 
     def evaluate(
         self,

@@ -66,7 +66,7 @@ def translate(paths: Sequence[Path]) -> str:
         raise UserError(
             f"translate needs one file of pairs (TSV or JSONL) or two files line by line, not {len(paths)}"
         )
-    names = [os.path.abspath(path) for path in paths]
+    names = [text.literal(os.path.abspath(path)) for path in paths]
     train = names[0] if len(names) == 1 else (names[0], names[1])
     if len(paths) == 2 and all("\t" in next(iter(text.read_lines(path)), "") for path in paths):
         raise UserError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from unrolled.errors import UserError
 from unrolled.text.captions import read_captions, read_names
+from unrolled.text.settings import literal
 
 
 def caption(paths: Sequence[Path]) -> str:
@@ -111,4 +112,4 @@ _KEYS: dict[str, Iterable[str]] = {"train": ("train",), "dev": ("dev", "val"), "
 
 
 def _toml(path: Path) -> str:
-    return json.dumps(os.path.abspath(path), ensure_ascii=False)
+    return json.dumps(literal(os.path.abspath(path)), ensure_ascii=False)

@@ -21,6 +21,8 @@ SAMPLE = 100_000
 """Examples looked at; more would not change the advice."""
 _MOST_LABELS = 1000
 _FEW_LABELS = 20
+_HEADER = {"label", "labels", "class", "category", "sentiment", "target", "text", "sentence", "review"}
+"""What the columns of labelled texts are called."""
 _TAG = re.compile(r"O|[BIES]-.+")
 
 
@@ -31,7 +33,8 @@ def classify(paths: Sequence[Path]) -> str:
         UserError: not one to three paths, or ones that cannot be read as labelled texts.
     """
     origins = _origins("classify", paths)
-    data = text.LabelledData(train=origins["train"], **_form(paths[0]))
+    form = _form(paths[0])
+    data = text.LabelledData(train=origins["train"], **{name: value for name, (value, _) in form.items()})
     examples = list(islice(text.LabelledCorpus(data).read("train"), SAMPLE))
     labels = Counter(label for example in examples for label in example.labels)
     if len(labels) > min(_MOST_LABELS, max(2, len(examples) // 2)):
@@ -57,7 +60,7 @@ def classify(paths: Sequence[Path]) -> str:
     skewed = max(labels.values()) > 5 * min(labels.values())
     few = len(examples) < 20_000
     sample, held = examples[0].text[:80], _data(origins, len({example.text for example in examples}))
-    extra = "".join(f"{name} = {_toml(value)}\n" for name, value in _form(paths[0]).items())
+    extra = "".join(f"{name} = {_toml(value)}{why and f'  # {why}'}\n" for name, (value, why) in form.items())
     return f"""\
 # A classifier for {_number(examples)} texts with {len(labels)} labels: {_most(labels)}.
 #   {lengths.mean():.1f} {unit} a text, {lengths.max():,} in the longest; for example {_toml(sample)}
@@ -154,7 +157,7 @@ def _origins(task: str, paths: Sequence[Path]) -> dict[str, str]:
     if not 1 <= len(paths) <= 3:
         raise UserError(f"{task} needs training data, and dev and test if there are: not {len(paths)} paths")
     parts = ("train", "dev", "test")
-    return {part: os.path.abspath(path) for part, path in zip(parts, paths, strict=False)}
+    return {part: text.literal(os.path.abspath(path)) for part, path in zip(parts, paths, strict=False)}
 
 
 def _data(origins: dict[str, str], count: int) -> str:
@@ -173,19 +176,43 @@ def _data(origins: dict[str, str], count: int) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _form(path: Path) -> dict[str, Any]:
-    """How a file of labelled texts is to be read, where its ending does not say."""
+def _form(path: Path) -> dict[str, tuple[Any, str]]:
+    """How a file of labelled texts is to be read, where its ending does not say, and why so."""
     if not path.is_file() or text.archive_of(path):
         return {}
     try:
-        lines, found = list(text.read_lines(path)), {}
+        lines, found = list(text.read_lines(path)), dict[str, tuple[Any, str]]()
     except UserError:  # not UTF-8; if it cannot be read at all, this says so again
-        lines, found = list(text.read_lines(path, "latin-1")), {"encoding": "latin-1"}
+        lines, found = list(text.read_lines(path, "latin-1")), {"encoding": ("latin-1", "")}
     cells = [line.split("\t") for line in lines if line.strip()]
-    if path.suffix.lower() in (".jsonl", ".json", ".ndjson") or min(map(len, cells), default=0) < 2:
+    count = min(map(len, cells), default=0)
+    if text.is_jsonl(path) or count < 2:
         return found
-    first, second = ({row[column] for row in cells} for column in (0, 1))
-    return {**found, "format": "tsv", "columns": (2, 1) if len(first) < len(second) else (1, 2)}
+    columns = list(zip(*(row[:count] for row in cells), strict=True))
+    label = min(range(count), key=lambda each: (_no_labels(columns[each], count), -each))
+    others = [each for each in range(count) if each != label]
+    longest = max(others, key=lambda each: sum(map(len, columns[each])))
+    why = f"of {count} columns: the longest cells, and the fewest values" if count > 2 else ""
+    found |= {"format": ("tsv", ""), "columns": ((longest + 1, label + 1), why)}
+    if _is_header(columns[longest], columns[label]):
+        found["header"] = (True, f"line 1 names the columns: {', '.join(cells[0])}")
+    return found
+
+
+def _no_labels(cells: Sequence[str], columns: int) -> tuple[bool, bool, int]:
+    """What tells most against a column's being that of the labels comes first."""
+    # A third column may be a constant, or a note that most lines lack.
+    further = columns > 2
+    return further and not all(map(str.strip, cells)), further and len({*cells[1:]}) == 1, len({*cells})
+
+
+def _is_header(texts: Sequence[str], labels: Sequence[str]) -> bool:
+    """Whether line 1 of two columns names them: its label is no other line's, and all others repeat."""
+    counts = Counter(map(str.strip, labels))
+    first = labels[0].strip()
+    if counts.pop(first) > 1 or not counts:
+        return False
+    return min(counts.values()) > 1 or not {first.lower(), texts[0].strip().lower()}.isdisjoint(_HEADER)
 
 
 def _scheme(rows: Sequence[Sequence[str]]) -> str:

@@ -69,7 +69,7 @@ def language_model(paths: Sequence[Path]) -> str:
     Raises:
         UserError: a file that cannot be read as text.
     """
-    names = [os.path.abspath(path) for path in paths]
+    names = [text.literal(os.path.abspath(path)) for path in paths]
     train: str | list[str] = names[0] if len(names) == 1 else names
     data = text.PlainData(train=names[0] if len(names) == 1 else tuple(names), form="stream")
     seen = _look(text.PlainCorpus(data))

@@ -4,7 +4,7 @@ from unrolled.text.archive import archive_of
 from unrolled.text.batches import Padded, pad, plan
 from unrolled.text.captions import CaptionCorpus, CaptionData
 from unrolled.text.conll import TaggedSentence, blocks, read_columns, read_conllu
-from unrolled.text.corpus import Record, read_lines
+from unrolled.text.corpus import Record, is_jsonl, read_lines
 from unrolled.text.detokenize import detokenize
 from unrolled.text.forms import Forms, Numbers
 from unrolled.text.label_settings import (
@@ -27,6 +27,7 @@ from unrolled.text.settings import (
     PlainData,
     StreamSettings,
     TokenizerSettings,
+    literal,
 )
 from unrolled.text.store import IdStore, StoreWriter
 from unrolled.text.streams import Window, Windows, stream_windows
@@ -80,6 +81,8 @@ __all__ = [
     "columns",
     "detokenize",
     "encode_records",
+    "is_jsonl",
+    "literal",
     "pad",
     "plan",
     "read_columns",

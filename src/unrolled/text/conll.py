@@ -156,6 +156,8 @@ def _sentence(block: Block, columns: Columns, path: str | Path) -> Iterator[Tagg
     for number, line in block:
         cells = columns.cells(line, at(path, number))
         if cells is not None:
+            if not cells[columns.tag - 1].strip():
+                raise UserError(f"{at(path, number)}: the tag is empty")
             rows.append((cells[columns.word - 1], cells[columns.tag - 1], number))
     if rows:
         words, tags, numbers = zip(*rows, strict=True)

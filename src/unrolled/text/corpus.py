@@ -100,10 +100,15 @@ def read_parallel(paths: Sequence[str | Path], encoding: str = "utf-8") -> Itera
         raise UserError(f"{says}: they must be translations of each other line by line")
 
 
-def read_tsv(path: str | Path, columns: Sequence[int], encoding: str = "utf-8") -> Iterator[Record]:
+def read_tsv(
+    path: str | Path, columns: Sequence[int], encoding: str = "utf-8", *, header: bool = False
+) -> Iterator[Record]:
     """Tab-separated lines; ``columns`` count from 1, others are ignored, blank lines are skipped.
 
     There is no quoting: a quotation mark is text.
+
+    Args:
+        header: line 1 names the columns: it is no example.
 
     Raises:
         UserError: as :func:`read_lines`; or a line lacks a column.
@@ -113,7 +118,7 @@ def read_tsv(path: str | Path, columns: Sequence[int], encoding: str = "utf-8") 
         raise UserError(f"columns count from 1, so {min(columns)} is none")
     wanted = max(columns)
     for number, line in enumerate(read_lines(path, encoding), 1):
-        if not line:
+        if not line.strip() or (header and number == 1):
             continue
         cells = line.split("\t")
         if len(cells) < wanted:
@@ -184,12 +189,18 @@ def is_jsonl(path: str | Path) -> bool:
 
 
 def read_table(
-    path: str | Path, columns: Sequence[Column] | None, defaults: Sequence[str], encoding: str = "utf-8"
+    path: str | Path,
+    columns: Sequence[Column] | None,
+    defaults: Sequence[str],
+    encoding: str = "utf-8",
+    *,
+    header: bool = False,
 ) -> Iterator[Record]:
     """TSV or JSONL, by the file's ending.
 
     Args:
         columns: numbers (TSV) or keys (JSONL); ``None``: the first columns, or the keys ``defaults``.
+        header: as for :func:`read_tsv`.
 
     Raises:
         UserError: as :func:`read_tsv` and :func:`read_jsonl`; or numbers for a JSONL, keys for a TSV.
@@ -202,7 +213,7 @@ def read_table(
     numbers = list(columns) if columns is not None else list(range(1, len(defaults) + 1))
     if any(isinstance(number, str) for number in numbers):
         raise UserError(f"{path}: data.columns must be column numbers (from 1) of a TSV file, not names")
-    return read_tsv(path, [int(number) for number in numbers], encoding)
+    return read_tsv(path, [int(number) for number in numbers], encoding, header=header)
 
 
 def read_labelled(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]:

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from unrolled.text.settings import (
     BatchSettings,
     Encoding,
+    Header,
     Parted,
     Settings,
     TokenizerSettings,
@@ -35,6 +36,7 @@ class LabelledData(Parted):
         description="which columns of a TSV hold text and label, counted from 1 (1, 2 unless said otherwise),"
         " or which keys of a JSONL (text, label)",
     )
+    header: Header = False
     encoding: Encoding = Field(default="utf-8", description="of the files: utf-8, latin-1, cp1252, ...")
     several: bool = Field(default=False, description="a text may have several labels, or none")
     separator: str = Field(

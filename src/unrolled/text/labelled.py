@@ -32,24 +32,33 @@ class LabelledCorpus(PartedCorpus[LabelledText, LabelledData]):
 
     noun = "labelled texts"
 
+    def __init__(self, data: LabelledData) -> None:
+        super().__init__(data)
+        self.left_out: dict[str, int] = {}
+        """Of each file that was read, how many texts had none of ``data.labels``."""
+
     def key(self, example: LabelledText) -> str:
         return example.text
 
     def read_origin(self, origin: str, part: Part) -> Iterator[LabelledText]:
         named = self.read_named(origin, part, [str(key) for key in self.data.columns or _DEFAULTS["jsonl"]])
         records = self._records(self.data.path(origin)) if named is None else self._split(named)
+        left_out = 0
         for (text, *labels), path, line in records:
             found = tuple(labels)
             if self.data.label_until is not None:
                 found = tuple(label.split(self.data.label_until)[0] for label in found)
+            found = tuple(map(str.strip, found))
             if self.data.labels is not None:
                 kept = tuple(label for label in found if label in self.data.labels)
                 if found and not kept:
+                    left_out += 1
                     continue
                 found = kept
             if not self.data.several and not all(found):
                 raise UserError(f"{at(path, line)}: the label is empty")
             yield LabelledText(text, found, path, line)
+        self.left_out[origin] = left_out
 
     def _records(self, path: Path) -> Iterator[Record]:
         """Fields (text, label, …)."""
@@ -68,7 +77,7 @@ class LabelledCorpus(PartedCorpus[LabelledText, LabelledData]):
         if not all(isinstance(column, wanted) for column in columns):
             raise UserError(f"{path}: data.columns must be {what} file, for the text and the label")
         if form == "tsv":
-            return self._split(read_tsv(path, columns, data.encoding))
+            return self._split(read_tsv(path, columns, data.encoding, header=data.header))
         return self._objects(path, columns)
 
     def _split(self, records: Iterator[Record]) -> Iterator[Record]:

@@ -67,4 +67,6 @@ class ParallelCorpus(PairedCorpus[ParallelData]):
             return read_parallel([self.data.path(name) for name in origin])
         columns, sides = self.data.columns, ("source", "target")
         named = self.read_named(origin, part, [str(column) for column in columns or sides])
-        return named if named is not None else read_table(self.data.path(origin), columns, sides)
+        if named is not None:
+            return named
+        return read_table(self.data.path(origin), columns, sides, header=self.data.header)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import unicodedata
 from pathlib import Path
 from string import Template
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,10 @@ class VocabularySettings(Settings):
     lowercase: bool = Field(default=False, description="lower-case the text")
     digits: bool = Field(default=False, description="every digit is read as 0")
     normalize: Literal["NFC", "NFKC", "none"] = Field(default="NFC", description="Unicode normal form")
+
+    def normal(self, line: str) -> str:
+        """A text in the normal form that the model's own texts are in."""
+        return line if self.normalize == "none" else unicodedata.normalize(self.normalize, line)
 
     def tokenizer(self, kind: str) -> TokenizerSettings:
         """The same for a tokenizer of that kind."""
@@ -94,6 +99,8 @@ def _known_encoding(name: str) -> str:
 Encoding = Annotated[str, AfterValidator(_known_encoding)]
 """The name of a way to write text as bytes."""
 
+Header = Annotated[bool, Field(description="of a TSV: line 1 names the columns, so it is no example")]
+
 
 class Located(Settings):
     """Data with a place. A relative ``root`` is taken from the recipe's folder.
@@ -113,7 +120,8 @@ class Located(Settings):
         folder = (info.context or {}).get("folder")
         if folder is not None and not self.root.startswith(("$", "~")) and not Path(self.root).is_absolute():
             # The model is frozen for its users; here it is still being made.
-            object.__setattr__(self, "root", str((Path(folder) / self.root).resolve()))
+            root = str((Path(folder) / self.root).resolve())
+            object.__setattr__(self, "root", root if "$" in self.root else literal(root))
         return self
 
     def path(self, name: str) -> Path:
@@ -124,6 +132,11 @@ class Located(Settings):
         """
         own = Path(expand(name))
         return own if own.is_absolute() else Path(expand(self.root)) / own
+
+
+def literal(path: str) -> str:
+    """A path in which no ``$`` begins a variable, as :func:`expand` wants it."""
+    return path.replace("$", "$$")
 
 
 def expand(path: str) -> str:
@@ -168,7 +181,7 @@ class Parted(Located):
     test_size: Annotated[float, Field(ge=0)] = Field(
         default=0, description="held out of train for test, likewise"
     )
-    split_seed: int = Field(default=1, ge=0, description="which of them are held out")
+    split_seed: int = Field(default=1, ge=0, lt=2**63, description="which of them are held out")
 
     @model_validator(mode="after")
     def _one_origin_each(self) -> Self:
@@ -200,6 +213,7 @@ class ParallelData(Parted):
         description="which columns of a TSV hold source and target, counted from 1 (1, 2 unless said"
         " otherwise), or which keys of a JSONL (source, target)",
     )
+    header: Header = False
     split_by: Side = Field(
         default="source",
         description="what is counted when holding out: nothing on this side of a held-out pair is seen on"

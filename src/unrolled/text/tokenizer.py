@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -145,6 +146,11 @@ class Tokenizer:
             RunError: the disk is full or cannot be written.
         """
         write_whole(Path(path), self._tokenizer.to_str(pretty=True).encode())
+
+    @cached_property
+    def digest(self) -> str:
+        """A few letters that are others for another tokenizer."""
+        return hashlib.blake2b(self._tokenizer.to_str().encode(), digest_size=8).hexdigest()
 
     # Text → ids.
 
