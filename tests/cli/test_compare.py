@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from unrolled.errors import RunError
+
 Run = Callable[..., Any]
 Make = Callable[..., Path]
 
@@ -29,7 +31,8 @@ def test_a_table_with_both_values_and_p(unrolled: Run, fake_run: Make) -> None:
 def test_runs_of_different_tasks_are_refused(unrolled: Run, fake_run: Make) -> None:
     told = unrolled("compare", fake_run(), fake_run("classify", "other"))
     assert told.code == 2
-    assert "classify" in told.err
+    assert "is a run of task 'task-translate' and" in told.err
+    assert "of 'task-classify': compare runs of one task" in told.err
 
 
 def test_the_curve_is_of_the_first_score_under_the_runs_names(
@@ -73,3 +76,50 @@ def test_runs_judged_by_other_texts_are_refused(unrolled: Run, tmp_path: Path) -
     assert told.code == 2
     assert "were given other test texts (the first to differ:" in told.err
     assert unrolled("compare", runs[0], runs[0]).code == 0
+
+
+def test_language_models_of_other_vocabularies_or_texts(unrolled: Run, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat\na dog ran\nbirds sing\n" * 5)
+    (tmp_path / "other.txt").write_text("the dog sat\na cat ran\nbirds fly\n" * 5)
+    (tmp_path / "my.toml").write_text(
+        'task = "language-model"\n[data]\ntrain = "text.txt"\ndev = "text.txt"\ntest = "text.txt"\n'
+        '[text]\nkind = "byte"\n[model]\nembedding_size = 4\nhidden_size = 4\n'
+        "[training]\nupdates = 1\ncolumns = 2\nwindow = 5\ntensorboard = false\n"
+    )
+    runs = {
+        "bytes": [],
+        "characters": ["text.kind=character"],
+        "other": ["data.test=other.txt"],
+        "words": ["text.kind=word"],
+        "fewer": ["text.kind=word", "text.size=8"],
+    }
+    for name, overrides in runs.items():
+        more = [part for each in overrides for part in ("--set", each)]
+        assert unrolled("train", tmp_path / "my.toml", "--run", tmp_path / name, *more).code == 0
+
+    def compare(*names: str) -> Any:
+        return unrolled("compare", *(tmp_path / name for name in names))
+
+    told = compare("bytes", "other")
+    assert told.code == 2
+    assert "were given other test texts: train both on the same data" in told.err
+    told = compare("bytes", "characters")
+    assert told.code == 0
+    assert "bits per character" in told.out
+    told = compare("words", "fewer")
+    assert told.code == 2
+    assert "(left out: perplexity, nats_per_token, of tokens of vocabularies that differ)" in told.err
+
+
+def test_scores_are_shown_before_a_picture_fails(
+    unrolled: Run, fake_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise RunError("a.svg: cannot be written: Read-only file system")
+
+    monkeypatch.setattr("unrolled.drawing.draw_curves", refuse)
+    told = unrolled("compare", fake_run(), fake_run(name="other"), "--plot", tmp_path / "a.svg")
+    assert told.code == 1
+    assert "BLEU" in told.out

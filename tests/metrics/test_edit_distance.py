@@ -67,3 +67,14 @@ def test_an_output_that_runs_on_can_cost_more_than_everything():
 def test_nothing_to_score_is_an_error(metric):
     with pytest.raises(UserError, match="no segments"):
         metric([], [])
+
+
+def test_without_case():
+    hypotheses, references = ["Ab c"], [["aB d"]]
+    assert token_error_rate(hypotheses, references).value == 100
+    found = token_error_rate(hypotheses, references, lowercase=True)
+    assert found.value == 50
+    assert "|case:lc|" in found.signature
+    assert phoneme_error_rate(hypotheses, references, lowercase=True).value == 50
+    assert word_error_rate(["A"], [["a"]], lowercase=True).value == 0
+    assert "case" not in word_error_rate(["A"], [["a"]]).signature

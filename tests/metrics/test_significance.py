@@ -8,7 +8,7 @@ import sacrebleu
 from sacrebleu.significance import PairedTest
 
 from unrolled.errors import UserError
-from unrolled.metrics import Score, Tally, bleu, compare, word_error_rate
+from unrolled.metrics import Score, Tally, bleu, compare, perplexity, word_error_rate
 from unrolled.metrics.significance import bootstrap, interval
 from unrolled.metrics.tally import share
 
@@ -98,3 +98,10 @@ def test_of_one_segment_nothing_can_be_said():
     found = compare(one, other)
     assert (found.p_value, found.better) == (1.0, 0.5)
     assert found.low != found.low
+
+
+def test_perplexities_over_different_vocabularies_are_not_compared():
+    one, other = (perplexity([1.0, 2.0], [1, 2], over=name) for name in "ab")
+    with pytest.raises(UserError, match="perplexity is counted by tokens, and the two vocabularies differ"):
+        compare(one, other)
+    assert compare(one, one).difference == 0

@@ -296,8 +296,11 @@ def test_prompts(make: Make) -> None:
     assert stream.task.prompt("the\ncat").tolist()[1] == 3
     assert stream.task.prompt("").tolist() == []
     assert stream.generate("the zebra", length=3, seed=1)[0].text.startswith("the zebra")
-    with pytest.raises(UserError, match="knows none of its words"):
+    with pytest.raises(UserError, match="--prompt 'zebras yodel': the model knows none of its words"):
         stream.generate("zebras yodel")
+    found = list(stream.predict(["zebras yodel", "the"], length=3))
+    assert [bool(each.tokens) for each in found] == [False, True]
+    assert found[0].problem.startswith("prompt 'zebras yodel': the model knows none of its words")
     with pytest.raises(UserError, match="several lines"):
         lines.generate("the\ncat")
 
@@ -411,3 +414,28 @@ def test_a_prompt_that_is_no_text_is_refused(make: Make) -> None:
 def test_a_prompts_first_line_may_be_empty(make: Make) -> None:
     found = make().generate("\nthe", length=3, seed=1)[0]
     assert found.text.startswith("\nthe")
+
+
+def test_a_single_text_is_not_taken_for_lines(make: Make) -> None:
+    model = make()
+    with pytest.raises(TypeError, match="a list of lines is wanted"):
+        model.score("To be")
+    with pytest.raises(TypeError, match="a list of lines is wanted"):
+        next(model.predict("To be"))
+
+
+def test_a_part_is_known_by_its_text_however_it_is_cut(make: Make) -> None:
+    words, characters = make(), make("text.kind=character")
+    assert words.task.text_digest("dev") == characters.task.text_digest("dev") is not None
+    assert make("text.kind=byte", text="other\ntext\n").task.text_digest("dev") != words.task.text_digest(
+        "dev"
+    )
+
+
+def test_segments_of_tokens_are_of_one_vocabulary(make: Make) -> None:
+    def over(*overrides: str) -> str:
+        model = make("text.kind=character", *overrides)
+        return model.task.evaluate(model.models, "dev")["bits_per_character"].over
+
+    assert over() == ""
+    assert over("data.form=documents") != ""

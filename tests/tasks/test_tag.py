@@ -160,9 +160,15 @@ def test_mistakes_name_file_and_line(recipe: Path, tmp_path: Path) -> None:
     assert "bad.txt:3: tag 'S-LOC' of test" in line
 
 
-def test_its_confusions_are_drawn(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_its_confusions_are_drawn(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
     train(recipe, tmp_path / "run", overrides=["training.updates=2"], threads=1, progress=False)
-    assert main(["evaluate", str(tmp_path / "run"), "--confusion", str(tmp_path / "a.png")]) == 0
+    confused = ["evaluate", str(tmp_path / "run"), "--confusion", str(tmp_path / "a.png")]
+    assert main(confused) == 0
     assert (tmp_path / "a.png").stat().st_size > 1000
     assert "token accuracy" in capsys.readouterr().out
+    monkeypatch.setattr("unrolled.tasks.tag.MOST_CONFUSED", 1)
+    assert main(confused) == 2
+    assert "tags, and at most 1 are told apart in a table: leave --confusion out" in capsys.readouterr().err

@@ -254,3 +254,11 @@ def test_a_single_text_is_not_scored_letter_by_letter(make: Any) -> None:
 def test_a_blank_side_is_named(make: Any) -> None:
     with pytest.raises(UserError, match=r"the target side of data\.train: empty"):
         make(lines=[("a", ""), ("b", " ")])
+
+
+def test_references_are_in_the_normal_form_that_is_written(make: Any) -> None:
+    lines = [("a", "e\u0301"), ("b", "o"), ("c", "u")]
+    translator = make(lines=lines)
+    assert [each.references for each in translator.task.segments("dev")] == [["\u00e9"], ["o"], ["u"]]
+    scores = translator.task.evaluate(translator.models, "dev")
+    assert scores["perplexity"].over == translator.task.target.digest

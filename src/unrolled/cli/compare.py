@@ -10,7 +10,7 @@ import typer
 
 from unrolled.cli.by_length import ByLengthOption, PlotOption, check_plot, draw_by_length, show_by_length
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, SplitOption, check_verb, given, open_run, to_json
+from unrolled.cli.running import JsonOption, SplitOption, given, open_run, task_of, to_json
 from unrolled.cli.show import interval, show_table
 from unrolled.errors import UserError
 
@@ -44,34 +44,43 @@ def compare(
 
     chosen = settings(ctx)
     predictor = open_run(first, chosen)
-    check_verb(second, predictor.task.verb)
+    if (theirs := task_of(second).name) != predictor.task.name:
+        raise UserError(
+            f"{first} is a run of task {predictor.task.name!r} and {second} of {theirs!r}: compare runs of"
+            " one task"
+        )
     other = open_run(second, chosen)
     _check_same_texts(predictor, other, split, f"{first} and {second}")
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     other_scores = other.task.evaluate(other.models, split, **options)
-    compared = {
-        name: (
-            scores[name],
-            other_scores[name],
-            metrics.compare(scores[name], other_scores[name], **given(seed=chosen.seed)),
-        )
+    common = {
+        name: (scores[name], other_scores[name])
         for name in scores
         if name in other_scores
         and scores[name].tally is not None
         and other_scores[name].tally is not None
         and scores[name].signature == other_scores[name].signature
     }
+    apart = [name for name, (a, b) in common.items() if a.over != b.over]
+    left_out = f"left out: {', '.join(apart)}, of tokens of vocabularies that differ" if apart else ""
+    compared = {
+        name: (a, b, metrics.compare(a, b, **given(seed=chosen.seed)))
+        for name, (a, b) in common.items()
+        if name not in apart
+    }
     if not compared:
-        raise UserError(f"{first} and {second} have no score in common that can be compared by segments")
+        raise UserError(
+            f"{first} and {second} have no score in common that can be compared by segments"
+            + (f" ({left_out})" if apart else "")
+        )
+    if apart:
+        typer.echo(left_out, err=True)
     pairs = [
         (run, score)
         for one, other_score, _ in compared.values()
         for run, score in ((first, one), (second, other_score))
     ]
-    if plot is not None:
-        names = (str(first), str(second)) if first.name == second.name else (first.name, second.name)
-        draw_by_length(dict(zip(names, next(iter(compared.values()))[:2], strict=True)), plot)
     if json:
         plain: dict[str, Any] = {
             name: {**result.as_dict(), "signature": a.signature} for name, (a, _, result) in compared.items()
@@ -79,23 +88,25 @@ def compare(
         print(
             to_json({"first": str(first), "second": str(second), "split": split, "scores": plain}, indent=2)
         )
-        return
-    rows = [
-        [
-            a.name,
-            f"{a.value:.2f}",
-            f"{b.value:.2f}",
-            f"{result.difference:+.2f}",
-            interval(result.low, result.high, "+"),
-            f"{result.p_value:.4f}",
+    else:
+        rows = [
+            [
+                a.name,
+                f"{a.value:.2f}",
+                f"{b.value:.2f}",
+                f"{result.difference:+.2f}",
+                interval(result.low, result.high, "+"),
+                f"{result.p_value:.4f}",
+            ]
+            for a, b, result in compared.values()
         ]
-        for a, b, result in compared.values()
-    ]
-    show_table(
-        ["score", str(first), str(second), "difference", "95 % interval", "p"], rows, title=f"on {split}"
-    )
-    for run, score in pairs:
-        show_by_length(score, title=str(run))
+        header = ["score", str(first), str(second), "difference", "95 % interval", "p"]
+        show_table(header, rows, title=f"on {split}")
+        for run, score in pairs:
+            show_by_length(score, title=str(run))
+    if plot is not None:  # last: where it cannot be written, the scores were shown
+        names = (str(first), str(second)) if first.name == second.name else (first.name, second.name)
+        draw_by_length(dict(zip(names, next(iter(compared.values()))[:2], strict=True)), plot)
 
 
 def _check_same_texts(one: Predictor, other: Predictor, split: str, runs: str) -> None:
@@ -106,13 +117,13 @@ def _check_same_texts(one: Predictor, other: Predictor, split: str, runs: str) -
     """
     from unrolled.tasks.inside import Readable
 
+    again = "train both on the same data, held out alike (data.split_by, data.split_seed)"
     if not (isinstance(one, Readable) and isinstance(other, Readable)):
         return
+    if len({one.task.text_digest(split), other.task.text_digest(split)} - {None}) > 1:
+        raise UserError(f"{runs} were given other {split} texts: {again}")
     for ours, theirs in zip_longest(one.held_out(split), other.held_out(split)):
-        # A stream has no references, and what its tokenizer made of it is not the text.
+        # A stream has no references, and what its tokenizer made of it is not the text: hence the digest.
         if ours != theirs and (ours is None or theirs is None or ours.references or theirs.references):
             shown = " and ".join("none" if each is None else repr(each.text) for each in (ours, theirs))
-            raise UserError(
-                f"{runs} were given other {split} texts (the first to differ: {shown}): train both on the"
-                " same data, held out alike (data.split_by, data.split_seed)"
-            )
+            raise UserError(f"{runs} were given other {split} texts (the first to differ: {shown}): {again}")

@@ -11,10 +11,10 @@ import typer
 
 from unrolled.cli.everywhere import Settings, settings
 from unrolled.cli.lines import chunks, print_line
-from unrolled.errors import UserError
+from unrolled.errors import UserError, at
 
 if TYPE_CHECKING:
-    from unrolled.tasks import Prediction, Predictor
+    from unrolled.tasks import Prediction, Predictor, Task
     from unrolled.tasks.writer import Written
 
 Answer = TypeVar("Answer", bound="Prediction")
@@ -102,17 +102,26 @@ def open_run(
     return unrolled.load(runs if len(runs) > 1 else run, device=settings.device, threads=settings.threads)
 
 
+def task_of(run: Path) -> type[Task]:
+    """What a run was trained for, without loading it.
+
+    Raises:
+        UserError: no run, or a damaged one.
+    """
+    from unrolled import tasks
+    from unrolled.runs.folder import RunFolder
+    from unrolled.runs.load import open_recipe
+
+    return tasks.find(open_recipe(RunFolder(run)).task)
+
+
 def check_verb(run: Path, verb: str) -> None:
     """Refuse a run that was trained for something else than ``verb``.
 
     Raises:
         UserError: the verb that fits is named.
     """
-    from unrolled import tasks
-    from unrolled.runs.folder import RunFolder
-    from unrolled.runs.load import open_recipe
-
-    task = tasks.find(open_recipe(RunFolder(run)).task)
+    task = task_of(run)
     if task.verb != verb:
         raise UserError(f"{run}: was trained for task {task.name!r}: unrolled {task.verb} {run}")
 
@@ -120,19 +129,30 @@ def check_verb(run: Path, verb: str) -> None:
 def answer(
     predictor: Predictor, files: Sequence[str] | None, options: dict[str, Any], *, as_json: bool = False
 ) -> Iterator[tuple[str, Prediction]]:
-    """Answer the lines of files in order and print each answer once there is one; yields what was printed."""
-    answers = (
-        pair
-        for file in files or ["-"]
-        for chunk in chunks(file)
-        for pair in zip(chunk, predictor.predict(chunk, **options), strict=True)
-    )
+    """Answer the lines of files in order and print each answer once there is one; yields what was printed.
+
+    A line that cannot be answered gets an empty answer and a warning.
+    """
+    answers = (pair for file in files or ["-"] for pair in _answers(predictor, file, options))
     if as_json:
         yield from print_json_array(answers)
     else:
         for line, prediction in answers:
             print_line(prediction.text)
             yield line, prediction
+
+
+def _answers(predictor: Predictor, file: str, options: dict[str, Any]) -> Iterator[tuple[str, Prediction]]:
+    pairs = (
+        pair
+        for chunk in chunks(file)
+        for pair in zip(chunk, predictor.predict(chunk, **options), strict=True)
+    )
+    for number, (line, prediction) in enumerate(pairs, 1):
+        if problem := getattr(prediction, "problem", ""):
+            place = at("standard input" if file == "-" else file, number)
+            typer.echo(f"unrolled: warning: {place}: {problem}; its answer is empty", err=True)
+        yield line, prediction
 
 
 def print_written(number: int, found: Written, several: int | None) -> None:
@@ -146,13 +166,15 @@ def print_written(number: int, found: Written, several: int | None) -> None:
 
 
 def print_json_array(answers: Iterable[tuple[str, Answer]]) -> Iterator[tuple[str, Answer]]:
-    """Print answers as one JSON array, an element a line, while they come."""
+    """Print answers as one JSON array, an element a line, while they come; it is closed, whatever happens."""
     opening = "["
-    for line, prediction in answers:
-        print(opening, to_json({"input": line, **prediction.as_dict()}), sep="", end="", flush=True)
-        opening = ",\n"
-        yield line, prediction
-    print("[]" if opening == "[" else "]", flush=True)
+    try:
+        for line, prediction in answers:
+            print(opening, to_json({"input": line, **prediction.as_dict()}), sep="", end="", flush=True)
+            opening = ",\n"
+            yield line, prediction
+    finally:
+        print("[]" if opening == "[" else "]", flush=True)
 
 
 def given(**options: Any) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 
@@ -39,59 +39,81 @@ def edit_distance(hypothesis: Sequence[Hashable], reference: Sequence[Hashable])
 
 
 def token_error_rate(
-    hypotheses: Sequence[str], references: segments.References, *, name: str = "token error rate"
+    hypotheses: Sequence[str],
+    references: segments.References,
+    *,
+    lowercase: bool = False,
+    name: str = "token error rate",
 ) -> Score:
     """Edits per reference token, in percent; tokens stand between spaces.
 
     Each segment counts against its closest reference: fewest edits, a tie going to the longer.
     Every segment's edits and reference tokens are summed before dividing. Above 100 when hypotheses run on.
 
+    Args:
+        lowercase: compare without case.
+
     Raises:
         UserError: no segments, unequal numbers of them, a segment without reference.
     """
     segments.check(hypotheses, references)
+    cased, form = _cases(lowercase)
     rows = []
     for hypothesis, alternatives in zip(hypotheses, references, strict=True):
-        tokens = hypothesis.split()
-        pairs = ((edit_distance(tokens, other), len(other)) for other in map(str.split, alternatives))
+        tokens = cased(hypothesis).split()
+        others = (cased(other).split() for other in alternatives)
+        pairs = ((edit_distance(tokens, other), len(other)) for other in others)
         rows.append(min(pairs, key=lambda pair: (pair[0], -pair[1])))
     tally = Tally(np.array(rows, dtype=np.int64), share)
     edits, length = (int(each) for each in tally.total())
     return Score(
         name,
         float(share(tally.total())),
-        signature=signature(name, nrefs=reference_count(references), tok="none", reference="closest"),
+        signature=signature(name, nrefs=reference_count(references), **form, tok="none", reference="closest"),
         higher_is_better=False,
         details={"edits": edits, "reference_length": length},
         tally=tally,
     )
 
 
-def phoneme_error_rate(hypotheses: Sequence[str], references: segments.References) -> Score:
+def phoneme_error_rate(
+    hypotheses: Sequence[str], references: segments.References, *, lowercase: bool = False
+) -> Score:
     """:func:`token_error_rate` of pronunciations, one a segment, phonemes between spaces."""
-    return token_error_rate(hypotheses, references, name="phoneme error rate")
+    return token_error_rate(hypotheses, references, lowercase=lowercase, name="phoneme error rate")
 
 
-def word_error_rate(hypotheses: Sequence[str], references: segments.References) -> Score:
+def word_error_rate(
+    hypotheses: Sequence[str], references: segments.References, *, lowercase: bool = False
+) -> Score:
     """The share of words given none of their pronunciations, in percent: one word a segment.
 
     This is the word error rate of pronunciation, where a segment is one word and any reference counts; for
     errors within running text see :func:`token_error_rate`.
 
+    Args:
+        lowercase: compare without case.
+
     Raises:
         UserError: no segments, unequal numbers of them, a segment without reference.
     """
     segments.check(hypotheses, references)
+    cased, form = _cases(lowercase)
     wrong = [
-        hypothesis.split() not in [other.split() for other in alternatives]
+        cased(hypothesis).split() not in [cased(other).split() for other in alternatives]
         for hypothesis, alternatives in zip(hypotheses, references, strict=True)
     ]
     tally = Tally(np.stack([np.array(wrong), np.ones(len(wrong), dtype=bool)], axis=1), share)
     return Score(
         "word error rate",
         float(share(tally.total())),
-        signature=signature("word error rate", nrefs=reference_count(references), reference="any"),
+        signature=signature("word error rate", nrefs=reference_count(references), **form, reference="any"),
         higher_is_better=False,
         details={"wrong": int(sum(wrong)), "words": len(wrong)},
         tally=tally,
     )
+
+
+def _cases(lowercase: bool) -> tuple[Callable[[str], str], dict[str, str]]:
+    """What becomes of a line, and what the signature says of it."""
+    return (str.lower, {"case": "lc"}) if lowercase else (str, {})

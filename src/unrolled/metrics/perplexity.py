@@ -18,6 +18,7 @@ def perplexity(
     counts: ArrayLike | Sequence[int],
     *,
     tokens: str = "token",
+    over: str = "",
 ) -> Score:
     """exp(−Σ log P / n): among how many equally likely tokens the model would be as unsure.
 
@@ -26,6 +27,7 @@ def perplexity(
             ``(segments,)``.
         counts: how many tokens each predicts, eos counted, ``(segments,)``.
         tokens: what a token is (``"word"``, ``"BPE"``); perplexities over different tokens do not compare.
+        over: a digest of the vocabulary (:class:`Score`).
 
     Raises:
         UserError: no tokens, or not one count a segment.
@@ -39,6 +41,7 @@ def perplexity(
         higher_is_better=False,
         details={"negative_log_prob": float(total[0]), "tokens": int(total[1])},
         tally=tally,
+        over=over,
     )
 
 
@@ -47,6 +50,7 @@ def nats_per_token(
     counts: ArrayLike | Sequence[int],
     *,
     tokens: str = "token",
+    over: str = "",
 ) -> Score:
     """−Σ log P / n, the logarithm of :func:`perplexity`, with the same arguments and errors."""
     tally = Tally(_statistics(negative_log_probs, counts), _nats)
@@ -58,13 +62,20 @@ def nats_per_token(
         higher_is_better=False,
         details={"negative_log_prob": float(total[0]), "tokens": int(total[1])},
         tally=tally,
+        over=over,
     )
 
 
 def bits_per_character(
-    negative_log_probs: ArrayLike | Sequence[float], characters: ArrayLike | Sequence[int]
+    negative_log_probs: ArrayLike | Sequence[float],
+    characters: ArrayLike | Sequence[int],
+    *,
+    over: str = "",
 ) -> Score:
     """−Σ log₂ P over the number of characters; arguments as for :func:`perplexity`.
+
+    Args:
+        over: a digest of the vocabulary, where the segments are cut by its tokens.
 
     Raises:
         UserError: no characters, or not one count a segment.
@@ -78,6 +89,7 @@ def bits_per_character(
         higher_is_better=False,
         details={"negative_log_prob": float(total[0]), "characters": int(total[1])},
         tally=tally,
+        over=over,
     )
 
 

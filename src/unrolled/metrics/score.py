@@ -25,6 +25,8 @@ class Score:
         higher_is_better: ``False`` for error rates and perplexity.
         details: further figures, plain data.
         tally: the statistics per segment, for intervals, paired tests and splits by length.
+        over: a digest of the vocabulary, where units or segments are of its tokens: scores over others are
+            not compared.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class Score:
         higher_is_better: bool = True,
         details: dict[str, Any] | None = None,
         tally: Tally | None = None,
+        over: str = "",
     ) -> None:
         self.name = name
         self.value = value
@@ -44,6 +47,7 @@ class Score:
         self.higher_is_better = higher_is_better
         self.details = details or {}
         self.tally = tally
+        self.over = over
         if low is not None and high is not None:
             self.interval = (low, high)
 

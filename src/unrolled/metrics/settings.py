@@ -40,7 +40,7 @@ class TranslationMetrics(BaseModel):
     tokenize: Tokenization = Field(
         default="13a", description='BLEU: "13a" splits punctuation off; "none" for text already tokenized'
     )
-    lowercase: bool = Field(default=False, description="BLEU and chrF compare without case")
+    lowercase: bool = Field(default=False, description="compare without case")
     smooth: Smoothing = Field(default="exp", description='BLEU: "exp" as sacreBLEU, or "none"')
 
     def scores(self, hypotheses: Sequence[str], references: segments.References) -> dict[str, Score]:
@@ -69,11 +69,11 @@ class TranslationMetrics(BaseModel):
             case "chrf":
                 return chrf(hypotheses, references, lowercase=self.lowercase)
             case "word_error_rate":
-                return word_error_rate(hypotheses, references)
+                return word_error_rate(hypotheses, references, lowercase=self.lowercase)
             case "phoneme_error_rate":
-                return phoneme_error_rate(hypotheses, references)
+                return phoneme_error_rate(hypotheses, references, lowercase=self.lowercase)
             case "token_error_rate":
-                return token_error_rate(hypotheses, references)
+                return token_error_rate(hypotheses, references, lowercase=self.lowercase)
 
 
 class CaptionMetrics(TranslationMetrics):

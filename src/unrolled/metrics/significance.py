@@ -100,10 +100,13 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
     Of a single segment nothing can be said: the interval is not a number, the p-value 1.
 
     Raises:
-        UserError: different metrics, different numbers of segments, or a score without statistics.
+        UserError: different metrics, different numbers of segments, scores over different vocabularies, or
+            one without statistics.
     """
     if first.name != second.name:
         raise UserError(f"{first.name} and {second.name} are different metrics: compare like with like")
+    if first.over != second.over:
+        raise UserError(f"{first.name} is counted by tokens, and the two vocabularies differ")
     if first.tally is None or second.tally is None:
         raise UserError(f"{first.name} holds no statistics per segment: evaluate again before comparing")
     one, other = bootstrap(first.tally, second.tally, resamples=resamples, seed=seed)

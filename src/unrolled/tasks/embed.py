@@ -16,6 +16,7 @@ from torch import nn
 from unrolled import embeddings, metrics, text
 from unrolled.errors import UserError
 from unrolled.files import write_whole, writing
+from unrolled.tasks import rows
 from unrolled.tasks import task as base
 from unrolled.tasks.registry import register
 
@@ -37,17 +38,22 @@ class EmbedSections(base.Sections):
 
 @dataclass(frozen=True)
 class Neighbours:
-    """A word, and the words nearest to it with their cosines."""
+    """A word, and the words nearest to it with their cosines.
+
+    Attributes:
+        problem: why there are none, where the word has no vector.
+    """
 
     word: str
     nearest: list[tuple[str, float]]
+    problem: str = ""
 
     @property
     def text(self) -> str:
         return " ".join(word for word, _ in self.nearest)
 
     def as_dict(self) -> dict[str, Any]:
-        return {"word": self.word, "nearest": self.nearest}
+        return {"word": self.word, "nearest": self.nearest, **base.problem(self.problem)}
 
 
 class WordPredictor(base.Predictor):
@@ -69,10 +75,15 @@ class WordPredictor(base.Predictor):
         return embeddings.Vectors(self.task.words, method.vectors(model), method.unseen(model), normalize)
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Neighbours]:
+        rows.check_lines(lines)
         topn = options.pop("topn", 10)
         base.no_options(self.task.name, options)
+        vectors = self.vectors
         for word in map(str.strip, lines):
-            yield Neighbours(word, self.vectors.most_similar(word, topn=topn) if word else [])
+            try:
+                yield Neighbours(word, vectors.most_similar(word, topn=topn) if word else [])
+            except UserError as error:
+                yield Neighbours(word, [], str(error))
 
 
 @register
@@ -225,7 +236,7 @@ def _named(data: embeddings.CorpusData) -> str:
 
 def _recipe(paths: Sequence[Path]) -> str:
     """A commented recipe for the text at ``paths``."""
-    names = [str(path.resolve()) for path in paths]
+    names = [text.literal(str(path.resolve())) for path in paths]
     train = names[0] if len(names) == 1 else names
     data = embeddings.CorpusData.model_validate({"train": train if len(names) == 1 else tuple(names)})
     text_settings = embeddings.WordSettings.model_validate({})

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +26,7 @@ from unrolled.tasks.language_predictor import STRETCH, LanguagePredictor
 from unrolled.tasks.registry import register
 from unrolled.text import StreamSettings
 
+_DIGESTS = "digests"
 LEARNT_FROM = 2**28
 """Bytes of text that byte pairs are learnt from at most; counts of words are bounded by themselves."""
 
@@ -94,10 +96,11 @@ class LanguageModel(base.Task):
             limit = LEARNT_FROM if sections.text.kind == "bpe" else sys.maxsize
             text.Tokenizer.train(corpus.sample("train", limit), sections.text).save(path)
         task = cls.open(sections, folder)
-        found = {}
+        found, digests = {}, {}
         for part in corpus.parts():
+            digest = hashlib.blake2b(digest_size=16)
             found[part] = text.encode_records(
-                corpus.read(part),
+                _noted(corpus.read(part), digest),
                 [task.tokenizer],
                 [cache / part],
                 max_length=sections.data.max_length if task.by_line and part == "train" else None,
@@ -106,9 +109,21 @@ class LanguageModel(base.Task):
                 noun="texts",
             )
             progress(f"{part}: {found[part]}", 1.0)
+            digests[part] = digest.hexdigest()
         # Last, because its presence says that all of the above is whole.
-        write_whole(done, json.dumps({part: vars(each) for part, each in found.items()}).encode())
+        write_whole(
+            done,
+            json.dumps({**{part: vars(each) for part, each in found.items()}, _DIGESTS: digests}).encode(),
+        )
         return task
+
+    def text_digest(self, split: str) -> str | None:
+        try:
+            prepared = json.loads((self.folder / "cache" / "prepared.json").read_text(encoding="utf-8"))
+            digest: str | None = prepared.get(_DIGESTS, {}).get(split)
+        except (OSError, ValueError):
+            return None
+        return digest
 
     @classmethod
     def open(cls, sections: LanguageModelSections, folder: Path) -> LanguageModel:
@@ -198,21 +213,24 @@ class LanguageModel(base.Task):
 
     # Use.
 
-    def prompt(self, given: str) -> text.Ids:
+    def prompt(self, given: str, called: str = "--prompt") -> text.Ids:
         """The ids of the beginning of a text; a line's end in it is the token that it is in training.
+
+        Args:
+            called: what it is in a complaint.
 
         Raises:
             UserError: there is text, but none of its tokens is known; several lines, where each is a text.
         """
         if any("\ud800" <= letter <= "\udfff" for letter in given):
-            raise UserError(f"--prompt {given!r}: not valid UTF-8")
+            raise UserError(f"{called} {given!r}: not valid UTF-8")
         if self.by_line and "\n" in given:
-            raise UserError("--prompt: has several lines, but this model's texts are single lines")
+            raise UserError(f"{called}: has several lines, but this model's texts are single lines")
         lines = given.split("\n") if self.endless else [given]
         encoded = self.tokenizer.encode_many(lines)
         if given.strip() and all((each == self.tokenizer.unk).all() for each in encoded):
             raise UserError(
-                f"--prompt {given!r}: the model knows none of its {self.tokenizer.kind}s: it was trained on"
+                f"{called} {given!r}: the model knows none of its {self.tokenizer.kind}s: it was trained on"
                 " other text"
             )
         ended = [np.append(each, np.int32(self.tokenizer.eos)) for each in encoded]
@@ -234,7 +252,8 @@ class LanguageModel(base.Task):
         self, ids: NDArray[np.integer], losses: Float[np.ndarray, " tokens"]
     ) -> dict[str, metrics.Score]:
         """The scores of tokens and what was lost on each."""
-        if self.sections.data.form == "documents":
+        cut = self.sections.data.form == "documents"
+        if cut:
             begins = np.arange(0, len(ids), STRETCH)
         else:
             begins = np.append(0, np.flatnonzero(ids[:-1] == self.tokenizer.eos) + 1)
@@ -243,16 +262,19 @@ class LanguageModel(base.Task):
             long = np.flatnonzero(lengths > STRETCH)
             further = [np.arange(STRETCH, lengths[each], STRETCH) + begins[each] for each in long]
             begins = np.sort(np.concatenate([begins, *further]))
+            cut = len(long) > 0
         lost = np.add.reduceat(losses, begins)
         counts = np.diff(np.append(begins, len(ids)))
-        kind = self.tokenizer.kind
+        kind, over = self.tokenizer.kind, self.tokenizer.digest
         found = {
-            "perplexity": metrics.perplexity(lost, counts, tokens=kind),
-            "nats_per_token": metrics.nats_per_token(lost, counts, tokens=kind),
+            "perplexity": metrics.perplexity(lost, counts, tokens=kind, over=over),
+            "nats_per_token": metrics.nats_per_token(lost, counts, tokens=kind, over=over),
         }
         if kind != "word":  # what an unknown word's characters are, it does not say
             characters = np.add.reduceat(self.tokenizer.characters(ids), begins)
-            found["bits_per_character"] = metrics.bits_per_character(lost, characters)
+            # Where segments are stretches of tokens, another vocabulary cuts them elsewhere.
+            over = over if cut else ""
+            found["bits_per_character"] = metrics.bits_per_character(lost, characters, over=over)
         return found
 
     @classmethod
@@ -262,6 +284,13 @@ class LanguageModel(base.Task):
 
 def _tokenizer_file(folder: Path) -> Path:
     return folder / "tokenizer.text.json"
+
+
+def _noted(records: Iterable[text.Record], digest: hashlib.blake2b) -> Iterator[text.Record]:
+    """The records; ``digest`` has seen them, as lines, when they are read."""
+    for record in records:
+        digest.update(f"{record.fields[0]}\n".encode("utf-8", "surrogatepass"))
+        yield record
 
 
 def _share(progress: base.Progress, what: str, total: int | None) -> Callable[[int, int], None]:

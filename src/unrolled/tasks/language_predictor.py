@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from unrolled import decoding, models, text
 from unrolled.errors import UserError
-from unrolled.tasks import inside
+from unrolled.tasks import inside, rows
+from unrolled.tasks import task as base
 
 if TYPE_CHECKING:
     from unrolled.tasks.language_model import Batch, LanguageModel
@@ -38,6 +39,7 @@ class Generated:
             the text is the last.
         log_prob: their sum.
         seed: with it and the same options the same text is drawn again.
+        problem: why nothing was drawn, where a line could not be gone on from.
     """
 
     text: str
@@ -45,10 +47,12 @@ class Generated:
     log_prob: float
     tokens: list[str]
     token_log_probs: list[float]
-    seed: int
+    seed: int | None
+    problem: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
+        known = {name: value for name, value in vars(self).items() if name != "problem"}
+        return {**known, **base.problem(self.problem)}
 
 
 @dataclass(frozen=True)
@@ -140,13 +144,21 @@ class LanguagePredictor(inside.Readable):
         return models.Packings(self.model)
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Generated]:
-        """Go on from each line; options are those of :meth:`generate`."""
+        """Go on from each line; options are those of :meth:`generate`. A line of which the model knows no
+        token is answered by nothing."""
+        rows.check_lines(lines)
         for line in lines:
+            try:
+                self.task.prompt(line, "prompt")
+            except UserError as error:
+                yield Generated("", line, 0.0, [], [], options.get("seed"), str(error))
+                continue
             yield self.generate(line, **options)[0]
 
     def score(self, lines: Sequence[str]) -> list[ScoredText]:
         """log P of each token: of each line given those before it, where the model was trained on a stream;
         of each by itself, where on lines; of all of them as one document, where on documents."""
+        rows.check_lines(lines)
         task, tokenizer = self.task, self.task.tokenizer
         texts = ["\n".join(lines)] if task.sections.data.form == "documents" and lines else list(lines)
         ids = [np.append(each, np.int32(tokenizer.eos)) for each in tokenizer.encode_many(texts)]

@@ -313,6 +313,12 @@ class Tag(base.Task):
 
     # Use.
 
+    @property
+    def unconfused(self) -> str | None:
+        if len(self.tags) <= MOST_CONFUSED:
+            return None
+        return f"there are {len(self.tags)} tags, and at most {MOST_CONFUSED} are told apart in a table"
+
     def evaluate(
         self,
         models: Sequence[nn.Module],
@@ -330,7 +336,7 @@ class Tag(base.Task):
         scores = {"token_accuracy": accuracy}
         if self.scheme is not None:
             scores = {"span_f1": metrics.span_f1(predicted, gold), **scores}
-        if len(self.tags) <= MOST_CONFUSED:
+        if self.unconfused is None:
             flat = [*chain.from_iterable(predicted)], [*chain.from_iterable(gold)]
             accuracy.details["confusion"] = metrics.confusion_table(*flat)
         if by_length:

@@ -223,6 +223,15 @@ class Task(ABC):
             UserError: a split the data does not have, an unknown option.
         """
 
+    @property
+    def unconfused(self) -> str | None:
+        """Why no evaluation tells which label was taken for which; ``None`` where one does."""
+        return "this task has no labels that could be confused"
+
+    def text_digest(self, split: str) -> str | None:
+        """Some letters that are others for other texts, where a split's are not kept as they were."""
+        return None
+
     def predictor(self, models: Sequence[nn.Module]) -> Predictor:
         """Trained models put to use; several are an ensemble."""
         return self.predictor_type(self, models)
@@ -251,6 +260,11 @@ class SelfLearning(Task):
 
     def loss(self, model: nn.Module, batch: Any, carried: Carried = None) -> Loss:
         raise TypeError(f"{self.name}: has no loss to differentiate; its model learns by itself")
+
+
+def problem(why: str) -> dict[str, str]:
+    """What an answer's plain data say of why it is empty: nothing where there is no reason."""
+    return {"problem": why} if why else {}
 
 
 def no_options(name: str, options: Mapping[str, Any]) -> None:

@@ -164,6 +164,10 @@ class Translate(writing.WritingTask[text.Ids]):
         pretrained.fill(self.sections, "target_embeddings", made.decoder.embedding, self.target, say)
 
     @property
+    def target_settings(self) -> text.TokenizerSettings:
+        return self.sections.text.target
+
+    @property
     def encoders(self) -> tuple[text.Tokenizer, text.Tokenizer]:
         return self.source, self.target
 

@@ -128,6 +128,12 @@ class WritingTask(base.Task, Generic[S]):
         write_whole(done, json.dumps(vars(found)).encode())
         return task
 
+    @property
+    def target_settings(self) -> text.TokenizerSettings:
+        """How what is written becomes tokens."""
+        settings: text.TokenizerSettings = self.sections.text
+        return settings
+
     @classmethod
     def tokenizer_files(cls, folder: Path) -> list[Path]:
         return [folder / f"tokenizer.{side}.json" for side in cls.sides]
@@ -178,7 +184,9 @@ class WritingTask(base.Task, Generic[S]):
         scores: dict[str, metrics.Score] = self.sections.metrics.scores(hypotheses, references)
         given = predictor.weigh(sources, [each[0] for each in references], settings)
         scores["perplexity"] = metrics.perplexity(
-            [-each.log_prob for each in given], [len(each.tokens) for each in given]
+            [-each.log_prob for each in given],
+            [len(each.tokens) for each in given],
+            over=self.target.digest,
         )
         if by_length:
             lengths = [len(source) for source in sources]
@@ -186,9 +194,13 @@ class WritingTask(base.Task, Generic[S]):
         return scores
 
     def segments(self, split: str) -> list[text.Segment]:
-        """The sources and references of a split.
+        """The sources and references of a split; these in the normal form that the model writes.
 
         Raises:
             UserError: the recipe's data has no such split.
         """
-        return text.read_part(self.folder / "cache", split, text.Segment, self.sections.data)
+        normal = self.target_settings.normal
+        return [
+            each._replace(references=[*map(normal, each.references)])
+            for each in text.read_part(self.folder / "cache", split, text.Segment, self.sections.data)
+        ]
