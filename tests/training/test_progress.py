@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import os
 
+import pytest
 from rich.console import Console
 
 from unrolled.training.progress import Show
@@ -46,3 +48,14 @@ def test_nothing_but_what_is_said() -> None:
         show.logged(1, 2, 0, 1.0, 1.0, 1.0)
         show.say("heard")
     assert out.getvalue() == "heard\n"
+
+
+def test_a_reader_that_goes_away_ends_no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    with open(write, "w", buffering=1) as gone:
+        os.close(read)
+        monkeypatch.setattr("sys.stderr", gone)
+        with Show() as show:
+            show.say("one")
+            show.logged(5, 10, 0, 1.25, 2500, 3725)
+            print("and others write there, too", file=gone)

@@ -310,9 +310,9 @@ def test_the_run_goes_to_runs_by_the_recipes_name(
     assert RunFolder("runs/toy").exists
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_finishes_the_update_and_saves(
-    fit: Fit, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, number: int
+    fit: Fit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     whole = fit("whole")
     step = Trainer._step
@@ -328,8 +328,67 @@ def test_a_signal_finishes_the_update_and_saves(
     ) as caught:
         fit("a")
     assert caught.value.exit_code == 128 + number
+    assert "interrupted: saving after this step" in capsys.readouterr().err
     monkeypatch.setattr(Trainer, "_step", step)
     assert_same(fit("a"), whole)
+
+
+def test_a_signal_at_the_end_is_not_lost(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = ["training.updates=7", "training.validate_every=5 updates"]
+    whole = fit("whole", *settings)
+    step, validate = Trainer._step, Trainer._validate
+
+    def last_step(self: Trainer, group: object) -> None:
+        if self.update == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        step(self, group)  # type: ignore[arg-type]
+
+    def last_validation(self: Trainer, log: object, epoch: int) -> None:
+        if self.update == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        validate(self, log, epoch)  # type: ignore[arg-type]
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a script starts with &
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_step", last_step)
+        with pytest.raises(Interrupted, match="update 7 is saved"):
+            fit("a", *settings)
+        patch.setattr(Trainer, "_validate", last_validation)
+        with pytest.raises(KeyboardInterrupt):
+            fit("a", *settings)
+    assert_same(fit("a", *settings), whole)
+
+
+def test_scores_of_the_weights_before_do_not_outlast_them(fit: Fit, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fit("a", "training.updates=4")
+    assert (run / "scores.json").exists()
+    step = Trainer._step
+
+    def stopping(self: Trainer, group: object) -> None:
+        if self.update == 6:
+            raise Stop
+        step(self, group)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Trainer, "_step", stopping)
+    with pytest.raises(Stop):
+        fit("a", "training.updates=8")
+    assert not (run / "scores.json").exists()
+
+
+def test_data_that_changed_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat\na dog ran\n" * 10)
+    recipe = tmp_path / "lm.toml"
+    recipe.write_text(
+        'task = "language-model"\n[data]\ntrain = "text.txt"\ndev = "text.txt"\n[model]\nembedding_size = 4\n'
+        "hidden_size = 4\n[training]\nupdates = 1\ncolumns = 2\nwindow = 5\ntensorboard = false\n"
+    )
+    for more in ("", "", "birds sing\n"):
+        with open(tmp_path / "text.txt", "a") as file:
+            file.write(more)
+        capsys.readouterr()
+        train(recipe, tmp_path / "run", progress=False, threads=1)
+        told = f"{tmp_path / 'text.txt'}: changed since {tmp_path / 'run'} was prepared"
+        assert (told in capsys.readouterr().err) == bool(more)
 
 
 def test_the_program_is_told_of_a_signal_in_one_line(recipe: Path, tmp_path: Path) -> None:
@@ -348,8 +407,9 @@ def test_the_program_is_told_of_a_signal_in_one_line(recipe: Path, tmp_path: Pat
         process.send_signal(signal.SIGTERM)
         _, error = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert len(error.splitlines()) == 1
-    assert "interrupted; update" in error
+    noted, told = error.splitlines()
+    assert noted.startswith("interrupted: saving after this step")
+    assert "interrupted; update" in told
 
 
 @pytest.mark.parametrize("runs", [2, pytest.param(60, marks=pytest.mark.slow)])

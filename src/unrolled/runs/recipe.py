@@ -185,10 +185,10 @@ class Recipe:
         """The same recipe with another ``training.seed``.
 
         Raises:
-            UserError: the seed is negative.
+            UserError: the seed is negative, or needs more than 63 bits.
         """
-        if seed < 0:
-            raise UserError(f"--seed {seed}: should be 0 or more")
+        if not 0 <= seed < 2**63:
+            raise UserError(f"--seed {seed}: should be 0 or more, and below 2^63")
         training = self.training.model_copy(update={"seed": seed})
         return Recipe(self.task, self.sections, training, self.name)
 

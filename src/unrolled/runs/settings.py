@@ -26,7 +26,7 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    seed: int = Field(1, ge=0, description="every random choice is drawn from it")
+    seed: int = Field(1, ge=0, lt=2**63, description="every random choice is drawn from it")
     updates: int | None = Field(
         None, ge=1, description="stop after so many updates", json_schema_extra=MAY_CHANGE
     )

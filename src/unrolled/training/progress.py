@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import sys
+from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import IO, Self, TextIO, cast
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -18,7 +22,9 @@ class Show:
     """
 
     def __init__(self, enabled: bool = True, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._console = console or Console(
+            file=cast("IO[str]", _Lasting(sys.stderr)), highlight=False, soft_wrap=True
+        )
         self._enabled = enabled
         self._bar: Progress | None = None
         self._task: TaskID | None = None
@@ -91,6 +97,41 @@ class Show:
     def _task_id(self) -> TaskID:
         assert self._task is not None
         return self._task
+
+
+class _Lasting(io.TextIOBase):
+    """A stream whose reader may go away, as a terminal or ``tee`` does: what it is not shown is all that is
+    lost, where rich would end the process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        try:
+            self._stream.write(text)
+        except OSError:
+            self._silence()
+        return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._silence()
+
+    def _silence(self) -> None:
+        with suppress(OSError, ValueError):  # not a file, as in a test
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._stream.fileno())
 
 
 def _time(seconds: float) -> str:

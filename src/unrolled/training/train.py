@@ -11,11 +11,13 @@ import torch
 
 from unrolled import tasks
 from unrolled.errors import RunError, UserError
+from unrolled.files import writing
 from unrolled.runs import Recipe, RunFolder, checkpoint, load
 from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.load import open_recipe, same_tokenizers
 from unrolled.runs.weights import mapped_tensors, restore
+from unrolled.training import sources
 from unrolled.training.checks import check_training
 from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
 from unrolled.training.interruption import deferred
@@ -50,7 +52,7 @@ def train(
     Raises:
         UserError: a mistake in the recipe, the data or an option; a recipe changed under an existing run.
         RunError: a loss that is not finite, a full disk, a run whose state is lost.
-        Interrupted: Ctrl-C or SIGTERM; the state is saved.
+        Interrupted: Ctrl-C, SIGTERM or SIGHUP; the state is saved.
     """
     if isinstance(recipe, Recipe):
         if overrides:
@@ -92,7 +94,16 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
+    cache, found = folder.path / "cache", sources.stamps(getattr(recipe.sections, "data", None))
+    prepared = (cache / "prepared.json").exists()
     task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
+    if not prepared:
+        sources.record(cache, found)
+    for source in sources.changed(cache, found):
+        show.say(
+            f"{source}: changed since {folder} was prepared, which goes on with what it was: to learn from it"
+            " as it is, train into another folder"
+        )
     torch.manual_seed(seed_for(recipe.training.seed, 0))
     model = task.build()
     if recipe.training.precision == "float64":
@@ -118,12 +129,14 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
             show.say(f"{folder}: finished after {trainer.update} updates; nothing to do{more}")
             return
         show.say(f"{folder}: going on from update {trainer.update}")
+        with writing(folder.scores):
+            folder.scores.unlink(missing_ok=True)  # of the weights that were best until now
     logged = saved.record["logged"] if saved is not None else 0
     log = Log(folder.log, logged, trainer.update, tensorboard=recipe.training.tensorboard)
     try:
-        with deferred() as interruption:
+        with deferred(show.say) as interruption:
             trainer.fit(log, interruption)
-            trainer.finish()
+        trainer.finish(log)  # all updates are saved: to be interrupted now costs nothing
     finally:
         log.close()
 

@@ -90,7 +90,7 @@ class Trainer:
         )
 
     def fit(self, log: Log, interruption: Interruption) -> None:
-        """Train from here to the end, saving on the way.
+        """Train from here to the last update, saving on the way.
 
         Raises:
             Interrupted: a signal came; the state is saved.
@@ -134,17 +134,12 @@ class Trainer:
                     with self.meter.paused():
                         self.save(log.count)
                     saved = time.monotonic()
-                if interrupted is not None and not self.done:
+                if interrupted is not None:
                     raise Interrupted(
                         f"{self.folder}: interrupted; update {self.update} is saved, and the same command"
                         " goes on from there",
                         interrupted,
                     )
-        if self.settings.validation is not None and self.selection.judged != self.update:
-            # Off the grid, so not part of the state: a training that goes on later must not have seen it.
-            self._validate(log, self.epoch)
-        if self.best is None:
-            self._keep_weights()
 
     def _step(self, group: Group) -> None:
         """One update."""
@@ -256,8 +251,13 @@ class Trainer:
         with self.averaging.applied(self.model):
             write_tensors(self.folder.model, weights(self.model))
 
-    def finish(self) -> None:
+    def finish(self, log: Log) -> None:
         """Score dev in full with the best weights; recorded in ``scores.json``, it marks a finished run."""
+        if self.settings.validation is not None and self.selection.judged != self.update:
+            # Off the grid, so not part of the state: a training that goes on later must not have seen it.
+            self._validate(log, self.epoch)
+        if self.best is None:
+            self._keep_weights()
         scores = {}
         restore(self.model, mapped_tensors(self.folder.model), self.folder.model)
         self.model.eval()
