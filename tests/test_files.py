@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from unrolled.errors import RunError
-from unrolled.files import write_whole
+from unrolled.errors import RunError, UserError
+from unrolled.files import check_output, write_whole
 
 
 def test_a_file_is_replaced(tmp_path: Path) -> None:
@@ -70,3 +70,31 @@ def test_a_file_too_large_for_the_disk_is_an_error_of_one_line(tmp_path: Path) -
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"nowhere/a: cannot write: No such file or directory"):
         write_whole(tmp_path / "nowhere" / "a", b"")
+
+
+def test_a_link_stays_one_and_what_is_no_file_is_written_to(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("a")
+    write_whole(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "a").read_bytes() == b"new"
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    write_whole(tmp_path / "pipe", [b"on", b"e"])
+    assert reader.communicate(timeout=60)[0] == b"one"
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_where_output_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_output(tmp_path / "a.png", (".png",)) == tmp_path / "a.png"
+    (tmp_path / "d.png").mkdir()
+    for name, says in {
+        "a.gif": r"a\.gif: give a file that ends in \.png, \.svg",
+        "d.png": "is a folder; give a file's name",
+        "no/a.png": "does not exist; create it first",
+    }.items():
+        with pytest.raises(UserError, match=says):
+            check_output(tmp_path / name, (".png", ".svg"))
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(UserError, match=r"a\.png: cannot be written: no permission"):
+        check_output(tmp_path / "a.png", (".png",))

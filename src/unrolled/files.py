@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from unrolled.errors import RunError
+from unrolled.errors import RunError, UserError
 
 Buffer = bytes | memoryview
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -55,10 +55,17 @@ def write_synced(path: Path, data: bytes | Iterable[Buffer]) -> None:
 def write_whole(path: Path, data: bytes | Iterable[Buffer]) -> None:
     """Replace the file at ``path`` by ``data``: temporary file, fsync, rename, fsync of the folder.
 
+    A link stays one, to the new content; what is no file, such as ``/dev/stdout``, is written to.
+
     Raises:
         RunError: the disk is full or cannot be written; the file that was there is untouched.
     """
     with writing(path):
+        if path.exists() and not path.is_file():
+            with open(path, "wb") as special:
+                special.writelines([data] if isinstance(data, bytes) else data)
+            return
+        path = Path(os.path.realpath(path))
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         os.close(descriptor)
         try:
@@ -70,6 +77,24 @@ def write_whole(path: Path, data: bytes | Iterable[Buffer]) -> None:
                 os.unlink(name)
             raise
         sync_folder(path.parent)
+
+
+def check_output(path: str | Path, endings: Sequence[str]) -> Path:
+    """The path, when a file can be written there: to be asked before a long computation, not after it.
+
+    Raises:
+        UserError: another ending, or a folder that is itself named, does not exist or cannot be written to.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in endings:
+        raise UserError(f"{path}: give a file that ends in {', '.join(endings)}")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a file's name")
+    if not path.parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise UserError(f"{path}: cannot be written: no permission; give another place")
+    return path
 
 
 def left_over(path: Path) -> bool:

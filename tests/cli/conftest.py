@@ -135,6 +135,7 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
             folder=folder,
             evaluate=evaluate_labels if verb == "classify" else evaluate,
             shows=shows,
+            unconfused=None if verb == "classify" else "this task has no labels that could be confused",
             score_names=("accuracy",) if verb == "classify" else ("bleu",),
         )
         made[str(folder)] = task

@@ -114,7 +114,7 @@ def test_text_becomes_a_run_that_answers(unrolled: Command, tmp_path: Path) -> N
         (("analogy", "FILE", "king", "man"), "2 words (king man): three are wanted"),
         (("odd-one-out", "FILE", "king"), "three at least are wanted"),
         (("evaluate", "FILE"), "give --pairs or --analogies"),
-        (("plot", "FILE", "out.gif"), "ends in .png or .svg (a picture) or .html (a page)"),
+        (("plot", "FILE", "out.gif"), "out.gif: give a file that ends in .png, .svg, .html, .htm"),
         (("plot", "FILE", "none/out.png"), "the folder none does not exist"),
         (("plot", "FILE", "out.png", "king", "quen"), "spelled alike: queen"),
         (("train", "none.txt", "--run", "run"), "none.txt: no such file"),

@@ -51,7 +51,7 @@ def test_confusion(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
     assert (tmp_path / "a.svg").stat().st_size > 1000
     told = unrolled("evaluate", fake_run(name="other"), "--confusion", tmp_path / "b.svg")
     assert told.code == 2
-    assert "no labels that could be confused" in told.err
+    assert "other: this task has no labels that could be confused: leave --confusion out" in told.err
 
 
 def test_an_ensembles_scores_are_not_kept_as_the_runs_own(unrolled: Run, fake_run: Make) -> None:
@@ -84,3 +84,17 @@ def test_scores_are_shown_even_where_they_cannot_be_kept(
     assert told.code == 1
     assert "Read-only file system" in told.err
     assert told.lines[2].startswith("BLEU")
+
+
+def test_scores_are_kept_before_a_picture_fails(
+    unrolled: Run, fake_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+
+    def refuse(*args: Any, **options: Any) -> None:
+        raise RunError("a.svg: cannot be written: Read-only file system")
+
+    monkeypatch.setattr("unrolled.drawing.draw_confusion", refuse)
+    run = fake_run("classify")
+    assert unrolled("evaluate", run, "--confusion", tmp_path / "a.svg").code == 1
+    assert "accuracy" in json.loads((run / "scores.json").read_text())["test"]

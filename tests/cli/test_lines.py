@@ -89,3 +89,9 @@ def test_leaving_before_the_input_ends_is_no_error() -> None:
         assert process.stdout.readline() == b"['a line']\n"
         assert process.wait(60) == 3  # the thread still waits for a second line
         assert process.stderr.read() == b""
+
+
+def test_closed_standard_input_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="standard input is closed: give a FILE"):
+        list(chunks("-"))

@@ -167,3 +167,10 @@ def test_a_full_disk_under_the_output_is_one_line(tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(script, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "unrolled: standard output: No space left on device\n")
+
+
+def test_closed_output_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("a b c d e\n")
+    command = f"{sys.executable} -m unrolled.cli.main bleu lines.txt --ref lines.txt >&-"
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -36,3 +36,13 @@ def test_what_is_given_reaches_the_trainer(
         Path("r"),
         options | {"overrides": [], "threads": None, "seed": 3, "allow_inexact": True},
     )
+
+
+def test_skip_bad_is_for_captions(unrolled: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "my.toml").write_text(
+        'task = "translate"\n[data]\ntrain = "a.tsv"\n[training]\nupdates = 1\n'
+    )
+    told = unrolled("train", tmp_path / "my.toml", "--skip-bad")
+    assert told.code == 2
+    assert "--skip-bad is for captions, and" in told.err
+    assert "my.toml is for task 'translate': leave it out" in told.err

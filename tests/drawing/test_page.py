@@ -80,7 +80,7 @@ def test_the_same_content_is_the_same_page(tmp_path: Path) -> None:
 
 
 def test_a_wrong_place_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a\.txt: a page ends in \.html"):
+    with pytest.raises(UserError, match=r"a\.txt: give a file that ends in \.html"):
         page().write(tmp_path / "a.txt")
     with pytest.raises(UserError, match="does not exist"):
         page().write(tmp_path / "no" / "a.html")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unrolled.errors import UserError
 from unrolled.inspection.gates import Gates, Saturation, Trace, gates
+from unrolled.inspection.gradients import gradients
 from unrolled.nn import Cell, register_cell
 from unrolled.tasks.translate import Translator
 
@@ -171,9 +172,12 @@ def test_arrays_hold_every_trace(translator: Translator) -> None:
 def test_more_text_than_can_be_kept_is_refused(
     translator: Translator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(gates.__globals__, "MOST", 9)
-    with pytest.raises(UserError, match="12 tokens are more than the 9 whose gates can all be kept"):
+    monkeypatch.setattr("unrolled.inspection.opened.MOST", 9)
+    told = "12 tokens are more than the 9 of which all can be kept"
+    with pytest.raises(UserError, match=f"gates: {told}"):
         gates(translator, ["a b"] * 4, ["A"] * 4)
+    with pytest.raises(UserError, match=f"gradients: {told}"):
+        gradients({"mine": translator}, ["a b"] * 4, ["A"] * 4)
 
 
 def test_a_long_text_is_coloured_at_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:

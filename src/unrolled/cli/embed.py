@@ -12,6 +12,7 @@ from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, open_run, to_json
 from unrolled.cli.show import show_scores, show_table
 from unrolled.errors import UserError
+from unrolled.files import check_output
 
 if TYPE_CHECKING:
     from unrolled.embeddings import Vectors
@@ -254,8 +255,7 @@ def plot(
 
     ending = output.suffix.lower()
     page = ending in (".html", ".htm")
-    if not page and ending not in (".png", ".svg"):
-        raise UserError(f"{output}: give a file that ends in .png or .svg (a picture) or .html (a page)")
+    check_output(output, (".png", ".svg", ".html", ".htm"))
     if not page:
         drawing.check_target(output)
     asked = _open(ctx, vectors)

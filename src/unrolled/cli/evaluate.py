@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(add_completion=False)
 
-_NO_LABELS = "this task has no labels that could be confused: leave --confusion out"
-
 
 @app.command()
 def evaluate(
@@ -46,8 +44,8 @@ def evaluate(
     check_plot(plot)
     check_plot(confusion)
     predictor = open_run(run, settings(ctx), others=others)
-    if confusion is not None and not {"accuracy", "token_accuracy"}.intersection(predictor.task.score_names):
-        raise UserError(_NO_LABELS)
+    if confusion is not None and (why := predictor.task.unconfused):
+        raise UserError(f"{run}: {why}: leave --confusion out")
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     if json:
@@ -65,15 +63,16 @@ def evaluate(
             show_by_length(score)
         for example in predictor.examples():
             _show_example(example)
+    # What can fail to be written comes after what was shown, the scores before pictures of them.
+    if not others:
+        from unrolled.runs.folder import RunFolder
+
+        RunFolder(run).write_scores(split, scores)
     if plot is not None:
         draw_by_length({"": next(iter(scores.values()))}, plot)
     if confusion is not None:
         _draw_confusion(scores, confusion)
         typer.echo(f"wrote {confusion}", err=True)
-    if not others:  # last: where it cannot be written, the scores were shown
-        from unrolled.runs.folder import RunFolder
-
-        RunFolder(run).write_scores(split, scores)
 
 
 def _show_example(example: Example) -> None:
@@ -87,7 +86,5 @@ def _show_example(example: Example) -> None:
 def _draw_confusion(scores: dict[str, Score], path: Path) -> None:
     from unrolled.drawing import draw_confusion
 
-    tables = [score.details["confusion"] for score in scores.values() if "confusion" in score.details]
-    if not tables:
-        raise UserError(_NO_LABELS)
-    draw_confusion(tables[0]["counts"], tables[0]["labels"], path)
+    table = next(score.details["confusion"] for score in scores.values() if "confusion" in score.details)
+    draw_confusion(table["counts"], table["labels"], path)

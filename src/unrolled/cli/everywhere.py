@@ -67,7 +67,12 @@ def _template(
     seed: Annotated[
         int | None,
         typer.Option(
-            metavar="S", min=0, help="Seed of all that is random.", rich_help_panel=_PANEL, callback=_keep
+            metavar="S",
+            min=0,
+            max=2**63 - 1,
+            help="Seed of all that is random.",
+            rich_help_panel=_PANEL,
+            callback=_keep,
         ),
     ] = None,
     debug: Annotated[

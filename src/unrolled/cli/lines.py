@@ -27,7 +27,7 @@ def chunks(file: str) -> Iterator[list[str]]:
     answered before the next one; it is read ahead while the chunk before is answered.
 
     Raises:
-        UserError: a missing file, or text that is not UTF-8: file and line.
+        UserError: a missing file, standard input that is closed, or text that is not UTF-8: file and line.
     """
     if file != "-":
         from unrolled.text.corpus import read_lines
@@ -54,7 +54,13 @@ def print_line(text: str) -> None:
 
 
 def _standard_input() -> BinaryIO:
-    """A door of its own: at exit Python takes the lock of ``sys.stdin``, which a waiting reader holds."""
+    """A door of its own: at exit Python takes the lock of ``sys.stdin``, which a waiting reader holds.
+
+    Raises:
+        UserError: it is closed.
+    """
+    if sys.stdin is None:
+        raise UserError("standard input is closed: give a FILE")
     try:
         return open(os.dup(sys.stdin.fileno()), "rb")
     except (OSError, ValueError):  # not a file, as in a test or a notebook

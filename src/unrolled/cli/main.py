@@ -105,6 +105,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads that spin while they wait cost a time slice a wait as soon as something else wants the core;
     # read when PyTorch is imported, which is later. Training beside a busy process: 3 times as fast.
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by the shell: what would be written there is not wanted
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 (open until the end)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
@@ -159,7 +162,8 @@ def _explain(error: Exception) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    print("unrolled: " + " ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # whoever read it has gone: the exit code remains
+        print("unrolled: " + " ".join(message.split()), file=sys.stderr)
     return code
 
 

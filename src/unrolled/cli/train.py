@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from unrolled.cli.everywhere import settings
+from unrolled.errors import UserError
 
 app = typer.Typer(add_completion=False)
 
@@ -38,8 +39,8 @@ def train(
         bool,
         typer.Option(
             "--skip-bad",
-            help="Leave out examples that cannot be used, such as damaged pictures, with a warning each;"
-            " the same as --set data.skip_bad=true.",
+            help="Of captions: leave out pictures that are missing or damaged, with a warning each; the same"
+            " as --set data.skip_bad=true.",
         ),
     ] = False,
     allow_inexact: Annotated[
@@ -58,6 +59,11 @@ def train(
     import unrolled
 
     chosen = settings(ctx)
+    if skip_bad:
+        from unrolled.runs import Recipe
+
+        if (task := Recipe.read(recipe, overrides or []).task) != "caption":
+            raise UserError(f"--skip-bad is for captions, and {recipe} is for task {task!r}: leave it out")
     trained = unrolled.train(
         recipe,
         run,

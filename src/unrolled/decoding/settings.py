@@ -93,7 +93,10 @@ class DecodingSettings(_Draws):
         default=0, ge=0, description="outputs to draw at random for each input, best first; 0: search"
     )
     seed: int = Field(
-        default=1, ge=0, description="of what is drawn: the same seed, the same samples of the same line"
+        default=1,
+        ge=0,
+        lt=2**63,
+        description="of what is drawn: the same seed, the same samples of the same line",
     )
 
     @model_validator(mode="before")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from unrolled.drawing.colours import GRID, INK, MAPS, NOTHING, Map
 from unrolled.drawing.fonts import BASE, MONOSPACED, families
 from unrolled.errors import RunError, UserError
+from unrolled.files import check_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,13 +37,9 @@ def check_target(path: str | Path) -> Path:
     """The path, when a picture can be written there: to be asked before a long computation, not after it.
 
     Raises:
-        UserError: an ending other than .png or .svg, a folder that does not exist, or matplotlib is missing.
+        UserError: as :func:`unrolled.files.check_output`; or matplotlib is missing.
     """
-    path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        raise UserError(f"{path}: a picture ends in .png or .svg, not {path.suffix or 'without an ending'!r}")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
+    path = check_output(path, ENDINGS)
     _matplotlib()
     return path
 

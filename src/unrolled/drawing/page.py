@@ -11,7 +11,8 @@ from pathlib import Path
 from unrolled.drawing.markup import Markup, join
 from unrolled.drawing.scatter import SCATTER_SCRIPT, scatter_styles
 from unrolled.drawing.tokens import token_styles
-from unrolled.errors import RunError, UserError
+from unrolled.errors import RunError
+from unrolled.files import check_output
 
 _STYLE = """
 :root { color-scheme: light dark;
@@ -133,14 +134,10 @@ script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
         """Write the page.
 
         Raises:
-            UserError: an ending other than .html, or a folder that does not exist.
+            UserError: as :func:`unrolled.files.check_output`.
             RunError: the file cannot be written.
         """
-        path = Path(path)
-        if path.suffix.lower() not in (".html", ".htm"):
-            raise UserError(f"{path}: a page ends in .html, not {path.suffix or 'without an ending'!r}")
-        if not path.parent.is_dir():
-            raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
+        path = check_output(path, (".html", ".htm"))
         try:
             path.write_text(self.html(), encoding="utf-8")
         except OSError as error:

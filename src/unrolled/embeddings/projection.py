@@ -42,5 +42,5 @@ def t_sne(
     if len(vectors) < 4:
         raise UserError(f"t-SNE of {len(vectors)} words: four at least are wanted")
     perplexity = min(perplexity, (len(vectors) - 1) / 3)
-    places = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(vectors)
+    places = TSNE(perplexity=perplexity, init="pca", random_state=seed % 2**32).fit_transform(vectors)
     return np.asarray(places, dtype=np.float64)

@@ -20,7 +20,7 @@ from torch import nn
 from unrolled import drawing
 from unrolled.errors import UserError
 from unrolled.inspection.features import correlations, features
-from unrolled.inspection.opened import placed, readable
+from unrolled.inspection.opened import check_length, placed, readable
 from unrolled.inspection.view import Picture, Section, View, named, strings
 from unrolled.nn import Passage, watching
 from unrolled.tasks import Predictor
@@ -33,8 +33,6 @@ BEST = 5
 """Units told of for each feature."""
 STEPS, UNITS = 120, 24
 """What a heat map shows at most: more cannot be read."""
-MOST = 20_000
-"""Tokens whose every gate is kept: with 512 units of an LSTM, 300 MB a layer."""
 COLOURED = 2000
 """Tokens that are drawn in a unit's colours, at most."""
 
@@ -282,12 +280,7 @@ def gates(
     if not texts:
         raise UserError("gates: no text to look at")
     reading = found.read(texts, answers)
-    count = max(sum(map(len, part)) for part in reading.tokens.values())
-    if count > MOST:
-        raise UserError(
-            f"gates: {count:,} tokens are more than the {MOST:,} whose gates can all be kept: give a part"
-            " of the text"
-        )
+    check_length(reading, "gates")
     with torch.inference_mode(), watching(gates=True) as passages:
         reading.run()
     traces = list(_traces(found.models[0], reading, passages))

@@ -22,7 +22,7 @@ from torch import Tensor
 from unrolled import drawing
 from unrolled.errors import UserError
 from unrolled.inspection.norms import TrainingNorms, training_norms
-from unrolled.inspection.opened import placed, readable
+from unrolled.inspection.opened import check_length, placed, readable
 from unrolled.inspection.view import Picture, Section, View, strings
 from unrolled.nn import Passage, watching
 from unrolled.runs.folder import RunFolder
@@ -308,6 +308,7 @@ def _run(
     predictor: Readable, texts: Sequence[str], answers: Sequence[str] | None
 ) -> tuple[Reading, Tensor, list[Passage]]:
     reading = predictor.read(texts, answers)
+    check_length(reading, "gradients")
     with torch.enable_grad(), watching(nudges=True) as passages:
         log_probs = reading.run().log_probs
     return reading, log_probs, passages

@@ -12,6 +12,9 @@ from unrolled.nn import Passage
 from unrolled.tasks import Predictor
 from unrolled.tasks.inside import Readable, Reading, Searching
 
+MOST = 20_000
+"""Tokens that are looked into at once: every gate of a layer of 512 LSTM units takes 300 MB."""
+
 _NEEDS: dict[str, Callable[[Predictor], bool]] = {
     "alignment": lambda predictor: isinstance(predictor, Readable) and predictor.attends,
     "gates": lambda predictor: isinstance(predictor, Readable),
@@ -53,6 +56,20 @@ def _check(predictor: Predictor, view: str) -> None:
         has = f"its views are {', '.join(known)}" if known else "it has no views"
         lacks = "attention to show" if view == "alignment" else f"use for the view {view!r}"
         raise UserError(f"this run of task {predictor.task.name!r} has no {lacks}; {has}")
+
+
+def check_length(reading: Reading, view: str) -> None:
+    """Refuse a reading of which not all that a view looks at can be kept in memory.
+
+    Raises:
+        UserError: it has too many tokens.
+    """
+    count = max(sum(map(len, part)) for part in reading.tokens.values())
+    if count > MOST:
+        raise UserError(
+            f"{view}: {count:,} tokens are more than the {MOST:,} of which all can be kept: give a part of"
+            " the text"
+        )
 
 
 def placed(

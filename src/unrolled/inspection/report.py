@@ -14,9 +14,9 @@ from unrolled.errors import UserError
 from unrolled.inspection.alignment import alignment
 from unrolled.inspection.beam import beam
 from unrolled.inspection.errors import errors
-from unrolled.inspection.gates import MOST, gates
+from unrolled.inspection.gates import gates
 from unrolled.inspection.gradients import gradients
-from unrolled.inspection.opened import readable, views
+from unrolled.inspection.opened import MOST, readable, views
 from unrolled.inspection.view import Picture, Section, View, page
 from unrolled.runs.folder import RunFolder
 from unrolled.tasks import Predictor

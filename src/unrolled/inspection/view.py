@@ -12,7 +12,7 @@ from typing import Any, ClassVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled import drawing
+from unrolled import drawing, files
 from unrolled.errors import RunError, UserError
 
 ENDINGS = (".png", ".svg", ".html", ".npz")
@@ -85,16 +85,10 @@ def check_output(path: str | Path, endings: Sequence[str] = ENDINGS) -> Path:
     """The path, when a view can be written there: to be asked before a long computation, not after it.
 
     Raises:
-        UserError: another ending, a folder that does not exist or is itself named, or matplotlib is missing.
+        UserError: as :func:`unrolled.files.check_output`; or matplotlib is missing.
     """
-    path = Path(path)
+    path = files.check_output(path, endings)
     ending = path.suffix.lower()
-    if ending not in endings:
-        raise UserError(f"{path}: give a file that ends in {', '.join(endings)}")
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give a file's name")
-    if not path.parent.is_dir():
-        raise UserError(f"{path}: the folder {path.parent} does not exist; create it first")
     if ending != ".npz":
         # A page's pictures need what a picture needs.
         drawing.check_target(path.with_suffix(".svg") if ending == ".html" else path)
