@@ -56,29 +56,40 @@ inline Drawn draw(const Drawing& how, int64_t step, double uniform, const float*
         return found(id);
     }
 
-    int64_t count = words;
+    const auto share = [&](int64_t id) { return std::exp((scores[id] - highest) / how.temperature); };
     const bool ordered = how.top_k || how.top_p < 1;
-    const double* from = scores;
+    const int64_t count = how.top_k && how.top_k < words ? how.top_k : words;
+    // A heap, the likeliest at its top: few of many words are ever asked for in their order.
+    const auto less = [&](int64_t a, int64_t b) { return scores[a] < scores[b] || (scores[a] == scores[b] && a > b); };
+    const auto next = [&](int64_t place) {
+        if (!ordered) return place;
+        std::pop_heap(ids, ids + words - place, less);
+        return ids[words - 1 - place];
+    };
     if (ordered) {
-        count = how.top_k && how.top_k < words ? how.top_k : words;
         for (int64_t i = 0; i < words; ++i) ids[i] = i;
-        std::partial_sort(ids, ids + count, ids + words, [&](int64_t a, int64_t b) {
-            return scores[a] > scores[b] || (scores[a] == scores[b] && a < b);
-        });
-        for (int64_t i = 0; i < count; ++i) reached[i] = scores[ids[i]];
-        from = reached;
+        std::make_heap(ids, ids + words, less);
     }
     double total = 0;
-    for (int64_t i = 0; i < count; ++i) total += reached[i] = std::exp((from[i] - highest) / how.temperature);
+    int64_t known = 0;  // shares that are in reached
+    if (count < words)
+        for (; known < count; ++known) total += reached[known] = share(next(known));
+    else if (ordered)
+        for (int64_t id = 0; id < words; ++id) total += share(id);
+    else
+        for (; known < words; ++known) total += reached[known] = share(known);
     // Those that begin below p: the one that reaches it is the last of them. The likeliest always is.
     int64_t kept = 0;
     double so_far = 0;
-    for (; kept < count && (kept == 0 || so_far < how.top_p); ++kept) reached[kept] = so_far += reached[kept] / total;
+    for (; kept < count && (kept == 0 || so_far < how.top_p); ++kept) {
+        if (kept == known) reached[known] = share(next(known)), ++known;
+        reached[kept] = so_far += reached[kept] / total;
+    }
     const double wanted = uniform * so_far;
     // Above, not at: a word of probability 0 is never drawn, not even by a uniform number of 0.
     int64_t place = 0;
     while (place < kept - 1 && !(reached[place] > wanted)) ++place;
-    return found(ordered ? ids[place] : place);
+    return found(ordered ? ids[words - 1 - place] : place);
 }
 
 }  // namespace unrolled::UNROLLED_ISA
