@@ -29,9 +29,9 @@ def pictures(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 TARGET = torch.tensor([[2, 2, 2], [5, 6, 7], [8, 3, 4], [3, 0, 3]])
 
 
-@pytest.mark.parametrize("region_size", [None, 5])
+@pytest.mark.parametrize("region_size", [0, 5])
 @pytest.mark.parametrize("attention", ["luong", "bahdanau", "none"])
-def test_padding_changes_nothing(attention: str, region_size: int | None) -> None:
+def test_padding_changes_nothing(attention: str, region_size: int) -> None:
     model = captioner(attention=attention, region_size=region_size)
     regions, lengths = pictures()
     together = model.forced(regions, lengths, TARGET, attention=True)
@@ -62,7 +62,7 @@ def test_search_and_forced_scores_agree(bridge: str) -> None:
 
 def test_the_picture_is_the_first_word_where_the_bridge_says_so() -> None:
     """Vinyals et al. 2015, equations 10 to 12: x⟨−1⟩ is the picture, seen once."""
-    model = captioner(attention="none", bridge="input", region_size=None)
+    model = captioner(attention="none", bridge="input", region_size=0)
     regions, lengths = pictures()
     state = model.start((regions, lengths)).cell
     decoder = model.decoder
@@ -101,7 +101,7 @@ class Halves(nn.Module):
 
 def test_pixels_go_through_the_network() -> None:
     torch.manual_seed(0)
-    settings = CaptionerSettings(embedding_size=6, hidden_size=8, region_size=None)
+    settings = CaptionerSettings(embedding_size=6, hidden_size=8, region_size=0)
     model = Captioner(settings, 3, WORDS, Halves()).double()
     pixels = torch.randint(0, 256, (16, 2, 3), dtype=torch.uint8)  # two pictures, four pixels a side
     encoded = model.encoder(pixels, torch.tensor([16, 16]))
@@ -118,6 +118,8 @@ def test_pixels_go_through_the_network() -> None:
         ({"tie": "all"}, "tie"),
         ({"bridge": "input"}, "a decoder that attends starts from"),
         ({"attention": "none", "doubly_stochastic": 1.0}, "nothing to weigh"),
+        ({"attention": "none", "bridge": "zero"}, 'source; choose "mean" '),
+        ({"score": "dot"}, r"score: .*512 features, by region_size.*hidden_size, 256"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(options: dict[str, object], says: str) -> None:

@@ -90,7 +90,7 @@ def test_consistency_is_the_divergence_of_two_readings(several: bool) -> None:
     model = make(several, consistency=3.0, readout_dropout=0.5).train()
     labels = LABELS.double()
     torch.manual_seed(2)
-    found = model.learn(TEXTS, labels)
+    found = model.training_loss(TEXTS, labels)
     torch.manual_seed(2)
     first, second = model(TEXTS.twice).chunk(2)
     kind = torch.distributions.Bernoulli if several else torch.distributions.Categorical
@@ -105,9 +105,9 @@ def test_consistency_is_the_divergence_of_two_readings(several: bool) -> None:
 def test_consistency_counts_in_training_alone() -> None:
     model, plain = make(consistency=3.0, readout_dropout=0.5), make()
     labels = LABELS.double()
-    assert torch.allclose(model.learn(TEXTS, labels), plain.loss(plain(TEXTS), labels))
+    assert torch.allclose(model.training_loss(TEXTS, labels), plain.loss(plain(TEXTS), labels))
     model.train().dropout.p = 0.0  # two readings that are one
-    assert torch.allclose(model.learn(TEXTS, labels), plain.loss(plain(TEXTS), labels))
+    assert torch.allclose(model.training_loss(TEXTS, labels), plain.loss(plain(TEXTS), labels))
 
 
 def test_the_weight_of_a_label_is_of_the_texts_that_have_it() -> None:
@@ -122,7 +122,7 @@ def test_the_weight_of_a_label_is_of_the_texts_that_have_it() -> None:
 def test_the_temperature_is_not_part_of_what_is_learnt() -> None:
     model = make(consistency=1.0, readout_dropout=0.5).train()
     torch.manual_seed(2)
-    cold = model.learn(TEXTS, LABELS.double())
+    cold = model.training_loss(TEXTS, LABELS.double())
     model.temperature.fill_(7)
     torch.manual_seed(2)
-    assert torch.equal(model.learn(TEXTS, LABELS.double()), cold)
+    assert torch.equal(model.training_loss(TEXTS, LABELS.double()), cold)

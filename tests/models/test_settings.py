@@ -43,6 +43,12 @@ def test_what_cannot_go_together_is_refused():
         DecoderSettings(attention="none", bridge="zero")
     with pytest.raises(ValidationError, match="embedding_size, 256"):
         DecoderSettings(tie="target", readout_size=100)
+    with pytest.raises(ValidationError, match=r"attention_size: .*leave it out"):
+        DecoderSettings(attention_size=100)
+    with pytest.raises(ValidationError, match=r"score: .*200 features, by encoder_size"):
+        EncoderDecoderSettings(score="dot", encoder_size=100)
+    assert EncoderDecoderSettings(score="dot", attention_size=256)
+    assert DecoderSettings(attention="none", score="dot", attention_size=100)
     with pytest.raises(ValidationError, match="is odd"):
         EncoderDecoderSettings(hidden_size=7)
 

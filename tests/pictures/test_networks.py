@@ -72,7 +72,7 @@ class _Timm(types.ModuleType):
     def create_model(self, name: str, *, pretrained: bool, num_classes: int) -> nn.Module:
         if name != "tiny":
             raise RuntimeError("Unknown model (tinny)")
-        assert pretrained
+        self.pretrained = pretrained
         assert num_classes == 0
         model = nn.Conv2d(3, 5, self.stride, self.stride)
         model.num_features = 5
@@ -81,8 +81,12 @@ class _Timm(types.ModuleType):
 
 
 def test_timm_networks_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "timm", _Timm())
+    timm = _Timm()
+    monkeypatch.setitem(sys.modules, "timm", timm)
     network = make_network(PictureSettings(encoder="timm:tiny", size=64))
+    assert timm.pretrained
+    make_network(PictureSettings(encoder="timm:tiny", size=64), trained=False)
+    assert not timm.pretrained  # a trained run is opened without the network
     assert network.feature_size == 5
     assert network.mean.tolist() == [127.5] * 3
     assert network(torch.zeros(1, 64, 32, 3, dtype=torch.uint8)).shape == (1, 5, 2, 1)

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from unrolled import tasks
 from unrolled.errors import UserError
 from unrolled.runs import recipe as recipes
 from unrolled.runs.recipe import Recipe, find, override, shipped
+from unrolled.runs.settings import TrainingSettings
 
 
 def read(tmp_path: Path, text: str, *overrides: str) -> Recipe:
@@ -208,6 +211,16 @@ def test_writing_and_reading_gives_the_same_recipe_with_comments(tmp_path: Path)
     for model in (recipe.training, recipe.sections.data, recipe.sections.text.source):
         for key in type(model).model_fields:
             assert f"\n{key} = " in text or f"\n# {key} is not set" in text
+
+
+def test_what_need_not_be_set_is_not_set_unless_it_is_given() -> None:
+    # TOML has no null: another default would come back in the place of None.
+    models: list = [TrainingSettings, *(tasks.find(name).Sections for name in tasks.names())]
+    for model in models:
+        for key, field in model.model_fields.items():
+            models += [each for each in recipes._models(field.annotation) if each not in models]
+            if type(None) in get_args(field.annotation):
+                assert field.default is None, f"{model.__name__}.{key}"
 
 
 def test_only_keys_that_may_change_may_change(tmp_path: Path) -> None:

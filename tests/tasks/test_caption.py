@@ -60,8 +60,10 @@ class Colours(nn.Module):
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with pictures of one colour, two captions each, and a recipe."""
 
-    def network(settings: Any) -> Network:
-        return Network("colours", Colours(), 3, (127.0,) * 3, (128.0,) * 3, settings.grid)
+    def network(settings: Any, *, trained: bool = True) -> Network:
+        body = Colours()
+        body.scale.data *= trained
+        return Network("colours", body, 3, (127.0,) * 3, (128.0,) * 3, settings.grid)
 
     monkeypatch.setattr("unrolled.pictures.encoders.make_network", network)
     monkeypatch.setattr("unrolled.tasks.caption.make_network", network)
@@ -176,6 +178,8 @@ def test_every_kind_of_decoder_learns(attention: str, bridge: str, make: Callabl
 def test_fine_tuning_trains_the_network_and_keeps_pixels(make: Callable[..., Captioner], world: Path) -> None:
     captioner = make("pictures.fine_tune=true")
     task, model = captioner.task, captioner.models[0]
+    assert model.encoder.network.body.scale == 0  # ImageNet's weights are what training begins from
+    task.begin(model, print)
     batch = task.plan(1, 0)[0]
     assert batch.source.dtype == torch.uint8
     loss = task.loss(model, batch)

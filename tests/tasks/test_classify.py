@@ -204,6 +204,7 @@ def test_mistakes_are_told_before_training(recipe: Path, tmp_path: Path) -> None
         prepare(recipe, tmp_path / "a", 'data.labels=["with", "maybe"]')
     with pytest.raises(UserError, match=r"class_weights: no label 'wiht'"):
         prepare(recipe, tmp_path / "b", "training.class_weights={ wiht = 2.0 }")
+    assert not (tmp_path / "b/cache/train.text").exists()
     (tmp_path / "train.txt").write_text("same a\nsame b\n")
     with pytest.raises(UserError, match="all training texts have the label 'same'"):
         prepare(recipe, tmp_path / "c")

@@ -402,6 +402,7 @@ def test_clusters_of_a_tied_table_are_trained_kept_and_drawn_from(recipe: Any, t
     assert scored.log_prob == pytest.approx(trained.score(["the cat sat"])[0].log_prob)
     with pytest.raises(UserError, match=r"model.cutoffs = \[6, 99\]: should be below the \d+ entries"):
         train(recipe("model.cutoffs=[6, 99]"), tmp_path / "other", threads=1, progress=False)
+    assert not (tmp_path / "other/cache/train").exists()
     with pytest.raises(UserError, match=r"model.cutoffs: \[9, 4\] should be numbers above 0 that rise"):
         recipe("model.cutoffs=[9, 4]")
 

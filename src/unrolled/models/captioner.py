@@ -30,7 +30,7 @@ class Regions(nn.Module):
     def __init__(self, settings: CaptionerSettings, size: int, network: nn.Module | None = None) -> None:
         super().__init__()
         self.network = network
-        self.project = None if settings.region_size is None else nn.Linear(size, settings.region_size)
+        self.project = nn.Linear(size, settings.region_size) if settings.region_size else None
         self.dropout = Dropout(settings.context_dropout)
         self.register_buffer("_precision", torch.zeros(()), persistent=False)  # regions come in half of it
         self.feature_size = settings.region_size or size

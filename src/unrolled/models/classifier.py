@@ -72,7 +72,7 @@ class Classifier(Speller):
         each = -(target * logits.log_softmax(dim=-1)).sum(dim=-1)
         return (each if weights is None else each * (labels @ weights)).sum()
 
-    def learn(
+    def training_loss(
         self,
         sentences: Sentences,
         labels: Float[Tensor, "batch labels"],

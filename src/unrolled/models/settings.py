@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, Self
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from unrolled.errors import UserError
+from unrolled.nn.cells import GatedCell
+from unrolled.nn.register import cell, cell_options, find_cell
 
 
 class TableSettings(BaseModel):
@@ -70,7 +73,8 @@ class LayersSettings(RecurrentSettings):
 
     @model_validator(mode="after")
     def _weights_fit(self) -> Self:
-        check_cell(self.cell, self.cell_options, weight_drop=self.weight_drop > 0)
+        if self.weight_drop:
+            check_cell(self.cell, self.cell_options, weight_drop=True)
         return self
 
 
@@ -153,8 +157,7 @@ class DecoderSettings(RecurrentSettings, ConsistencySettings):
             )
         if self.attention == "none" and self.bridge == "zero":
             raise ValueError(
-                "bridge: without attention the decoder would know nothing of the source;"
-                ' choose "last" or "mean"'
+                'bridge: without attention the decoder would know nothing of the source; choose "mean"'
             )
         if self.tie != "none" and self.readout_size not in (None, self.embedding_size):
             raise ValueError(
@@ -164,6 +167,29 @@ class DecoderSettings(RecurrentSettings, ConsistencySettings):
         if self.tie == "target" and not self.target_tuned:
             raise ValueError("frozen_embeddings: words tied to their projection are tuned with it")
         return self
+
+    @model_validator(mode="after")
+    def _attention_fits(self) -> Self:
+        # Of a cell of one's own only the model knows how wide its output is.
+        if self.attention == "none" or not issubclass(find_cell(self.cell), GatedCell):
+            return self
+        if self.score != "additive" and self.attention_size not in (None, self.hidden_size):
+            raise ValueError(
+                f'attention_size: only score = "additive" has a choice; with "{self.score}" it is'
+                f" hidden_size, {self.hidden_size}: leave it out"
+            )
+        size, key = self.attended
+        if self.score == "dot" and size not in (None, self.hidden_size):
+            raise ValueError(
+                f'score: "dot" needs what is attended to ({size} features, by {key}) to be as wide as'
+                f' hidden_size, {self.hidden_size}; choose "general" where they differ'
+            )
+        return self
+
+    @property
+    def attended(self) -> tuple[int | None, str]:
+        """How wide what is attended to is, where the settings alone say it, and the key that does."""
+        return None, ""
 
     @property
     def target_tuned(self) -> bool:
@@ -206,6 +232,10 @@ class EncoderDecoderSettings(DecoderSettings):
         return self.target_embeddings is None or not self.frozen_embeddings
 
     @property
+    def attended(self) -> tuple[int | None, str]:
+        return self.direction_size * (2 if self.bidirectional else 1), "encoder_size"
+
+    @property
     def direction_size(self) -> int:
         """Hidden size of one direction of the encoder."""
         if self.encoder_size is not None:
@@ -220,10 +250,6 @@ def check_cell(name: str, options: dict[str, Any], *, mask: bool = False, weight
         ValueError: there is no such cell or option, the option's value is of another kind, the cell takes no
             mask on its state, or has no recurrent matrix.
     """
-    import torch
-
-    from unrolled.nn.register import cell, cell_options, find_cell
-
     try:
         defaults = cell_options(find_cell(name))
     except UserError as error:
@@ -249,10 +275,8 @@ def check_cell(name: str, options: dict[str, Any], *, mask: bool = False, weight
 class CaptionerSettings(DecoderSettings):
     """A decoder that reads the regions of a picture."""
 
-    region_size: int | None = Field(
-        512,
-        ge=1,
-        description="features that a region's vector is projected to; not set: it is taken as it is",
+    region_size: int = Field(
+        512, ge=0, description="features that a region's vector is projected to; 0: it is taken as it is"
     )
     bridge: Literal["mean", "input", "zero"] = Field(
         "mean",
@@ -262,3 +286,7 @@ class CaptionerSettings(DecoderSettings):
     tie: Literal["none", "target"] = Field(
         "none", description="target: the words written share one table of vectors with their projection"
     )
+
+    @property
+    def attended(self) -> tuple[int | None, str]:
+        return self.region_size or None, "region_size"

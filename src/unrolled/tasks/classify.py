@@ -116,8 +116,8 @@ class Classify(base.Task):
             labels = {label for example in corpus.read("train") for label in example.labels}
             _vocabulary(labels, sections.data).save(names)
         task = cls.open(sections, folder)
+        task._weights(np.ones(len(task.labels), dtype=np.int64))  # a mistake in them is told before the rest
         counts = task._encode(corpus, lambda count: progress(f"turning texts into ids: {count:,}", 0.0))
-        task._weights(counts)  # a mistake in them is told now
         for part in corpus.parts():
             for told in task._unseen(part):
                 progress(told, 1.0)
@@ -256,7 +256,7 @@ class Classify(base.Task):
         made = cast("models.Classifier", model)
         labels = batch.labels.to(made.readout.weight)
         weights = None if self._class_weights is None else self._class_weights.to(labels)
-        total = made.learn(batch.sentences, labels, weights)
+        total = made.training_loss(batch.sentences, labels, weights)
         return base.Loss(total, batch.count, tokens=int(batch.sentences.lengths.sum()))
 
     def finish(self, model: nn.Module) -> bool:

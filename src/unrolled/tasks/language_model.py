@@ -96,6 +96,11 @@ class LanguageModel(base.Task):
             limit = LEARNT_FROM if sections.text.kind == "bpe" else sys.maxsize
             text.Tokenizer.train(corpus.sample("train", limit), sections.text).save(path)
         task = cls.open(sections, folder)
+        cutoffs, size = sections.model.cutoffs, task.tokenizer.size
+        if cutoffs and cutoffs[-1] >= size:
+            raise UserError(
+                f"model.cutoffs = {list(cutoffs)}: should be below the {size:,} entries of the vocabulary"
+            )
         found, digests = {}, {}
         for part in corpus.parts():
             digest = hashlib.blake2b(digest_size=16)
@@ -141,11 +146,6 @@ class LanguageModel(base.Task):
 
     def build(self) -> nn.Module:
         settings = self.sections.model
-        if settings.cutoffs and settings.cutoffs[-1] >= self.tokenizer.size:
-            raise UserError(
-                f"model.cutoffs = {list(settings.cutoffs)}: should be below the {self.tokenizer.size:,}"
-                " entries of the vocabulary"
-            )
         reset_at = self.tokenizer.eos if settings.reset and not self.by_line else None
         return models.LanguageModel(settings, self.tokenizer.size, reset_at=reset_at)
 

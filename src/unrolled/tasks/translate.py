@@ -152,7 +152,9 @@ class Translate(writing.WritingTask[text.Ids]):
         return text.ParallelCorpus(sections.data)
 
     @classmethod
-    def learn(cls, corpus: text.PairedCorpus, sections: TranslateSections) -> Sequence[text.Tokenizer]:
+    def train_tokenizers(
+        cls, corpus: text.PairedCorpus, sections: TranslateSections
+    ) -> Sequence[text.Tokenizer]:
         return text.train_tokenizers(lambda: corpus.read("train"), sections.text)
 
     def build(self) -> nn.Module:

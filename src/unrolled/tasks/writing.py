@@ -69,7 +69,7 @@ class WritingTask(base.Task, Generic[S]):
 
     @classmethod
     @abstractmethod
-    def learn(cls, corpus: text.PairedCorpus, sections: Any) -> Sequence[text.Tokenizer]:
+    def train_tokenizers(cls, corpus: text.PairedCorpus, sections: Any) -> Sequence[text.Tokenizer]:
         """The tokenizers of :attr:`sides`, from the training examples."""
 
     @property
@@ -112,7 +112,7 @@ class WritingTask(base.Task, Generic[S]):
         paths = cls.tokenizer_files(folder)
         if not all(path.exists() for path in paths):
             progress("learning the vocabularies", 0.0)
-            for tokenizer, path in zip(cls.learn(corpus, sections), paths, strict=True):
+            for tokenizer, path in zip(cls.train_tokenizers(corpus, sections), paths, strict=True):
                 tokenizer.save(path)
         task = cls.open(sections, folder)
         found = text.encode_records(
