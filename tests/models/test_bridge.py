@@ -42,6 +42,11 @@ def test_zero_has_no_weights():
     assert all(part.eq(0).all() for part in bridge(example()))
 
 
+def test_a_mistyped_kind_is_refused():
+    with pytest.raises(UserError, match="did you mean 'last'"):
+        Bridge("lsat", DEEP[1], 6, 7)
+
+
 def test_a_source_without_order_has_no_last_state():
     with pytest.raises(UserError, match='choose "mean"'):
         Bridge("last", DEEP[1], 6, None)

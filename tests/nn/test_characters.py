@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from unrolled.errors import UserError
 from unrolled.nn import CharacterEmbedding
 
 
@@ -39,3 +40,11 @@ def test_words_without_any_character_give_zeros(kind: str) -> None:
         spell(torch.zeros(0, 2, dtype=torch.long), torch.zeros(2, dtype=torch.long)).tolist()
         == [[0.0] * 4] * 2
     )
+
+
+def test_what_it_cannot_be_is_refused() -> None:
+    with pytest.raises(UserError, match="did you mean 'recurrent'"):
+        CharacterEmbedding("recurent", 9, 3, 4)  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=r"features=5: .*even"):
+        CharacterEmbedding("recurrent", 9, 3, 5)
+    assert CharacterEmbedding("convolution", 9, 3, 5).features == 5

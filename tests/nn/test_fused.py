@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from unrolled import kernels
+from unrolled.errors import UserError
 from unrolled.kernels.calls import FORMS
 from unrolled.nn import fused, loop, unroll
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
@@ -228,7 +229,7 @@ def test_the_operator_keeps_the_rules_of_operators(form: str) -> None:
 def test_states_that_are_not_the_cells_reach_no_kernel() -> None:
     inputs, state = torch.randn(3, 2, 4), torch.zeros(2, 5)
     for cell, given in ((LSTM(4, 5), (state,)), (GRU(4, 5), (state, state))):
-        with pytest.raises(ValueError, match="unpack"):
+        with pytest.raises(UserError, match="this cell takes"):
             unroll(cell, inputs, given)
 
 

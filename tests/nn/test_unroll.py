@@ -144,6 +144,8 @@ def test_record_names_cells_within_a_cell_by_their_path() -> None:
         ({"lengths": [1.0, 2.0, 3.0, 1.0]}, "4 integers"),
         ({"lengths": [1, 2, 7, 1]}, "0 to 6"),
         ({"lengths": [1, 2, -1, 1]}, "0 to 6"),
+        ({"state": torch.zeros(1, HIDDEN)}, r"state \(1, 5\): this cell takes \(4, 5\)"),
+        ({"state": (torch.zeros(BATCH, HIDDEN),) * 2}, "this cell takes"),
         ({"record": "updte"}, "did you mean 'update'"),
     ],
 )

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from unrolled.kernels.calls import FORMS, Form, cell_arguments, contiguous, run_attentive
+from unrolled.kernels.operators import LIBRARY
 from unrolled.kernels.packing import Packing
 from unrolled.kernels.product import product
 from unrolled.kernels.recurrent import (
-    LIBRARY,
     bias_gradients,
     empty,
     input_gradient,

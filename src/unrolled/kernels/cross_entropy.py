@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from unrolled.kernels.library import function
+from unrolled.kernels.operators import LIBRARY
 from unrolled.kernels.structures import pointer, structure
 
 _CrossEntropy = structure(
@@ -75,10 +76,7 @@ def cross_entropy(
         for grad in grads:
             grad.zero_()
         return log_probs, *grads
-    lowest, highest = (int(end) for end in torch.aminmax(targets))
-    if lowest < 0 or highest >= vocabulary:
-        wrong = lowest if lowest < 0 else highest
-        raise IndexError(f"target {wrong} is not within a vocabulary of {vocabulary}")
+    check_targets(targets, vocabulary)
     features, weight, targets = features.contiguous(), weight.contiguous(), targets.long().contiguous()
     bias = None if bias is None else bias.contiguous()
     # The smoothing's share ε/V is the same for every word: it needs sums over the words, not their softmax.
@@ -114,6 +112,20 @@ def cross_entropy(
     return losses, *grads
 
 
+def check_targets(targets: Tensor, vocabulary: int) -> None:
+    """Refuse a target that is no word.
+
+    Raises:
+        IndexError: one lies outside the vocabulary.
+    """
+    if not len(targets):
+        return
+    lowest, highest = (int(end) for end in torch.aminmax(targets))
+    if lowest < 0 or highest >= vocabulary:
+        wrong = lowest if lowest < 0 else highest
+        raise IndexError(f"target {wrong} is not within a vocabulary of {vocabulary}")
+
+
 def _gradients(
     features: Tensor, weight: Tensor, needs_features: bool, needs_weight: bool, needs_bias: bool
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,7 +151,6 @@ def _cross_entropy_shapes(
     return losses, *_gradients(features, weight, needs_features, needs_weight, needs_bias)
 
 
-LIBRARY = torch.library.Library("unrolled", "FRAGMENT")
 LIBRARY.define(
     "cross_entropy(Tensor features, Tensor weight, Tensor? bias, Tensor targets, float label_smoothing, "
     "float gradient_floor, bool needs_features, bool needs_weight, bool needs_bias) "

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from unrolled.kernels.library import function
-from unrolled.kernels.recurrent import LIBRARY
+from unrolled.kernels.operators import LIBRARY
 from unrolled.kernels.structures import structure
 
 _Dropout = structure(

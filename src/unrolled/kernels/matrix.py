@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unrolled.errors import UserError, nearest
 from unrolled.kernels.library import function
 from unrolled.kernels.structures import structure
 
@@ -34,12 +35,18 @@ class Matrix(NamedTuple):
 
     @classmethod
     def of(cls, weight: Tensor, kind: str) -> Matrix:
-        """As float32 it is shared, not copied. As int8 each row's greatest magnitude is 127."""
+        """As float32 it is shared, not copied. As int8 each row's greatest magnitude is 127.
+
+        Raises:
+            UserError: an unknown kind.
+        """
         weight = weight.detach()
         if kind == "float32":
             return cls(weight if weight.stride(1) == 1 else weight.contiguous())
         if kind == "bfloat16":
             return cls(weight.to(torch.bfloat16).contiguous())
+        if kind != "int8":
+            raise UserError(f"weights {kind!r}: {nearest(kind, ('float32', 'bfloat16', 'int8'))}")
         scale = weight.abs().amax(1).clamp(min=1e-30) / 127
         return cls((weight / scale[:, None]).round().to(torch.int8).contiguous(), scale)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from unrolled.kernels.calls import FORMS, Form, contiguous, run
+from unrolled.kernels.operators import LIBRARY
 from unrolled.kernels.packing import Packing
 from unrolled.kernels.product import product
 
@@ -286,7 +287,6 @@ def _recurrence_backward_shapes(
     )
 
 
-LIBRARY = torch.library.Library("unrolled", "FRAGMENT")
 _EIGHT = ", ".join(["Tensor"] * 8)
 LIBRARY.define(
     "recurrence(Tensor inputs, Tensor hidden, Tensor? cell, Tensor input_weight, Tensor recurrent_weight, "

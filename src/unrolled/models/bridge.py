@@ -6,10 +6,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from unrolled.errors import UserError
+from unrolled.errors import UserError, nearest
 from unrolled.models.encoder import Encoded
 from unrolled.nn.attentive import Stacked, state_sizes
 from unrolled.nn.cells import Cell, State
+
+BRIDGES = ("last", "mean", "input", "zero")
 
 
 class Bridge(nn.Module):
@@ -23,10 +25,15 @@ class Bridge(nn.Module):
             ``"zero"``, nothing: the state is zero.
         cell: the decoder's cell.
         feature_size, state_size: of :class:`Encoded`; ``state_size`` None where it has no state.
+
+    Raises:
+        UserError: an unknown kind; ``"last"`` of what has no state.
     """
 
     def __init__(self, kind: str, cell: Cell, feature_size: int, state_size: int | None) -> None:
         super().__init__()
+        if kind not in BRIDGES:
+            raise UserError(f"bridge {kind!r} is not known: {nearest(kind, BRIDGES)}")
         if kind == "last" and state_size is None:
             raise UserError('bridge="last": what is read here has no last state; choose "mean" or "zero"')
         self.kind = kind

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from unrolled.errors import UserError, nearest
 from unrolled.nn.embedding import Embedding
 from unrolled.nn.layers import Recurrent
 from unrolled.nn.pooling import Pooling
@@ -23,8 +24,11 @@ class CharacterEmbedding(nn.Module):
             ``width`` characters (Ma & Hovy 2016, section 2.1).
         size: characters there are.
         character_features: of a character's vector.
-        features: of a word's; even.
+        features: of a word's; even where both directions have half of them.
         dropout: share of a character vector's features dropped at each training step.
+
+    Raises:
+        UserError: an unknown kind; ``"recurrent"`` with an odd number of features.
     """
 
     def __init__(
@@ -40,6 +44,10 @@ class CharacterEmbedding(nn.Module):
         padding: int = 0,
     ) -> None:
         super().__init__()
+        if kind not in get_args(CharacterKind):
+            raise UserError(f"characters {kind!r} are not known: {nearest(kind, get_args(CharacterKind))}")
+        if kind == "recurrent" and features % 2:
+            raise UserError(f"features={features}: each direction has half of them: make it even")
         self.embedding = Embedding(size, character_features, padding=padding, dropout=dropout)
         self.features = features
         self.layers: Recurrent | None = None

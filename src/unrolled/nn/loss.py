@@ -19,7 +19,7 @@ from torch.autograd import Function
 from torch.utils.checkpoint import checkpoint
 
 from unrolled.errors import UserError
-from unrolled.kernels.cross_entropy import CROSS_ENTROPY
+from unrolled.kernels.cross_entropy import CROSS_ENTROPY, check_targets
 from unrolled.nn import native
 from unrolled.nn.graph import apart
 
@@ -52,6 +52,7 @@ def projected_cross_entropy(
 
     Raises:
         UserError: an option out of range.
+        IndexError: a target that is counted lies outside the vocabulary.
     """
     for name, value in (("label_smoothing", label_smoothing), ("gradient_floor", gradient_floor)):
         if not 0 <= value < 1:
@@ -72,11 +73,15 @@ def projected_log_probs(
     """log softmax(features·weightᵀ + bias) at each target; for scoring and looking inside, not for training.
 
     Where gradients are wanted, all logits are kept.
+
+    Raises:
+        IndexError: a target outside the vocabulary.
     """
     tensors = (features, weight, *(() if bias is None else (bias,)))
     wanted = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
     if not wanted and native.applies(*tensors):
         return -CROSS_ENTROPY(features, weight, bias, targets, 0.0, 0.0, False, False, False)[0]
+    check_targets(targets, len(weight))
     parts = [
         _log_softmax(features[rows], weight, bias).gather(1, targets[rows, None]).squeeze(1)
         for rows in _tiles(features, weight)
@@ -214,6 +219,7 @@ def _make_from_tiles(
     floor: float,
     needed: Sequence[bool],
 ) -> tuple[Tensor, list[Tensor | None]]:
+    check_targets(targets, len(weight))
     total = features.new_zeros((), dtype=torch.promote_types(features.dtype, torch.float32))
     into = [
         torch.zeros_like(tensor) if need and tensor is not None else None

@@ -57,8 +57,12 @@ def unroll(
         record = (record,)
     if state is None:
         state = cell.initial_state(batch, like=inputs)
-    elif isinstance(state, Tensor):
-        state = (state,)
+    else:
+        state = (state,) if isinstance(state, Tensor) else state
+        wanted = [tuple(part.shape) for part in cell.initial_state(batch, like=inputs)]
+        if [tuple(part.shape) for part in state] != wanted:
+            given = ", ".join(str(tuple(part.shape)) for part in state)
+            raise UserError(f"unroll: state {given}: this cell takes {', '.join(map(str, wanted))}")
     return _fastest(cell, inputs, state, lengths=lengths, reverse=reverse, memory=memory, record=record)
 
 
