@@ -54,5 +54,5 @@ def test_a_wrong_place_is_named_before_the_work(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_an_error_of_the_run() -> None:
-    with pytest.raises(RunError, match=r"cannot be written"):
+    with pytest.raises(RunError, match=r"cannot write"):
         _write_arrays(Path("/dev/full"), VIEW.arrays())

@@ -68,7 +68,9 @@ def test_weights_are_averaged(make_model):
     whole = {"steps": torch.tensor([7]), "half": torch.tensor([1.0, 2.0], dtype=torch.bfloat16)}
     assert average([whole, whole])["steps"].tolist() == [7]
     assert average([whole, whole])["half"].dtype == torch.bfloat16
-    with pytest.raises(UserError, match="differ in"):
+    wide = average([{"x": torch.tensor([1e8])}, *[{"x": torch.tensor([1.0])}] * 3])["x"]
+    assert wide.item() == torch.tensor((1e8 + 3) / 4).item(), "summed in float64"
+    with pytest.raises(UserError, match=r"checkpoint 2: its 'more' is not that of checkpoint 1"):
         average([states[0], {**states[0], "more": torch.zeros(1)}])
     with pytest.raises(UserError, match="at least one"):
         average([])

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from unrolled.errors import UserError
+from unrolled.errors import RunError, UserError
 from unrolled.runs import average, checkpoint, load
-from unrolled.runs.average import WEIGHTS, mean
+from unrolled.runs.average import WEIGHTS
 from unrolled.runs.weights import read_tensors
 
 Fit = Callable[..., Path]
@@ -34,14 +35,17 @@ def test_the_mean_of_checkpoints(fit: Fit, tmp_path: Path) -> None:
     torch.testing.assert_close(found["outside.bias"], sum(biases) / 3)
 
 
-def test_the_mean_is_taken_in_float64() -> None:
-    each = [{"x": torch.tensor([1e8]), "n": torch.tensor(3)}] + [
-        {"x": torch.tensor([1.0]), "n": torch.tensor(4)}
-    ] * 3
-    found = mean(each, list("abcd"))
-    assert found["x"].dtype == torch.float32
-    assert found["x"].item() == torch.tensor((1e8 + 3) / 4).item()
-    assert found["n"] == 3
+def test_a_full_disk_leaves_nothing(fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fit("a", "training.updates=2")
+    before = sorted(tmp_path.iterdir())
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(RunError, match="mean: cannot write: No space left"):
+        average([run], tmp_path / "mean")
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_what_cannot_be_averaged(fit: Fit, tmp_path: Path) -> None:

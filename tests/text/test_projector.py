@@ -21,5 +21,5 @@ def test_a_folder_for_the_projector(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "out").write_text("")
-    with pytest.raises(RunError, match="out: cannot be written"):
+    with pytest.raises(RunError, match="out: cannot write"):
         write_projector(tmp_path / "out", ["a"], np.ones((1, 2), dtype=np.float32))

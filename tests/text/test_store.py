@@ -82,7 +82,7 @@ def test_a_full_disk_is_a_failure_while_running(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        with pytest.raises(RunError, match=r"store: cannot be written \(.*\); make room"):
+        with pytest.raises(RunError, match=r"store: cannot write: .*; .*free some space"):
             IdStore.write(tmp_path / "store", [np.zeros(1000, dtype=np.int32)] * 100, 5)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -85,6 +85,20 @@ def test_mapped_from_disk(file, tmp_path):
     assert len(list(cache.iterdir())) == 1
 
 
+def test_two_processes_may_copy_at_once(tmp_path, monkeypatch):
+    path, cache = tmp_path / "v", tmp_path / "cache"
+    vectors.write(path, ["a"], np.ones((1, 2), dtype=np.float32))
+    copy = vectors._copy_aligned
+
+    def twice(path, folder):
+        copy(path, folder)
+        copy(path, folder)  # the other process, which had not seen the folder either
+
+    monkeypatch.setattr(vectors, "_copy_aligned", twice)
+    assert vectors.open_mapped(path, cache)[1].tolist() == [[1, 1]]
+    assert len(list(cache.iterdir())) == 1
+
+
 def test_the_users_cache_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     vectors.write(tmp_path / "v", ["a"], np.ones((1, 2), dtype=np.float32))

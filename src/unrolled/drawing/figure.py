@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from unrolled.drawing.colours import GRID, INK, MAPS, NOTHING, Map
 from unrolled.drawing.fonts import BASE, MONOSPACED, families
-from unrolled.errors import RunError, UserError
-from unrolled.files import check_output
+from unrolled.errors import UserError
+from unrolled.files import check_output, writing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,10 +161,8 @@ def _write(figure: Figure, target: Target) -> None:
     if isinstance(target, io.StringIO):
         target.write(_trimmed(data.decode("utf-8")))
         return
-    try:
+    with writing(Path(target)):
         Path(target).write_bytes(data)
-    except OSError as error:
-        raise RunError(f"{target}: cannot be written: {error.strerror}") from error
 
 
 def _trimmed(text: str) -> str:

@@ -11,8 +11,7 @@ from pathlib import Path
 from unrolled.drawing.markup import Markup, join
 from unrolled.drawing.scatter import SCATTER_SCRIPT, scatter_styles
 from unrolled.drawing.tokens import token_styles
-from unrolled.errors import RunError
-from unrolled.files import check_output
+from unrolled.files import check_output, writing
 
 _STYLE = """
 :root { color-scheme: light dark;
@@ -83,10 +82,9 @@ class Page:
     :func:`unrolled.drawing.tokens.tokens_markup` make.
     """
 
-    def __init__(self, title: str, *, lead: str = "", language: str = "en") -> None:
+    def __init__(self, title: str, *, lead: str = "") -> None:
         self.title = title
         self.lead = lead
-        self.language = language
         self._sections: list[tuple[str, Markup]] = []
 
     def section(self, title: str, *blocks: str) -> None:
@@ -106,7 +104,7 @@ class Page:
         )
         lead = f"<p>{escape(self.lead)}</p>" if self.lead else ""
         return f"""<!DOCTYPE html>
-<html lang="{escape(self.language)}">
+<html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -138,7 +136,5 @@ script-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'">
             RunError: the file cannot be written.
         """
         path = check_output(path, (".html", ".htm"))
-        try:
+        with writing(path):
             path.write_text(self.html(), encoding="utf-8")
-        except OSError as error:
-            raise RunError(f"{path}: cannot be written: {error.strerror}") from error

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unrolled import drawing, files
-from unrolled.errors import RunError, UserError
+from unrolled.errors import UserError
 
 ENDINGS = (".png", ".svg", ".html", ".npz")
 
@@ -120,11 +120,8 @@ def write(view: View, path: Path) -> list[Path]:
 
 
 def _write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
-    try:
-        with open(path, "wb") as file:
-            np.savez_compressed(file, **cast("dict[str, Any]", arrays))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    with files.writing(path), open(path, "wb") as file:
+        np.savez_compressed(file, **cast("dict[str, Any]", arrays))
 
 
 def strings(values: Sequence[str]) -> NDArray[Any]:

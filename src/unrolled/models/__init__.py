@@ -6,7 +6,7 @@ from unrolled.models.classifier import Classifier
 from unrolled.models.decoder import Decoder, DecoderState, Forced, Run
 from unrolled.models.encoder import Encoded, Encoder
 from unrolled.models.encoder_decoder import EncoderDecoder, ReaderWriter
-from unrolled.models.ensemble import Ensemble, EnsembleState, average
+from unrolled.models.ensemble import Ensemble, EnsembleState, average, mean_probability
 from unrolled.models.language_model import LanguageModel, LanguageState
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.program import Packed, Packings
@@ -45,5 +45,6 @@ __all__ = [
     "Tagger",
     "TaggerSettings",
     "average",
+    "mean_probability",
     "tag",
 ]

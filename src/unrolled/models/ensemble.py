@@ -30,6 +30,9 @@ class Ensemble(nn.Module):
     """Models with one target vocabulary that vote: P = (1/n) Σ Pᵢ at every word.
 
     It is searched and scored as one of them is.
+
+    Raises:
+        UserError: no models.
     """
 
     def __init__(self, models: Sequence[nn.Module]) -> None:
@@ -43,14 +46,22 @@ class Ensemble(nn.Module):
         found = [model.forced(*source_and_target, attention=attention) for model in self.models]
         weights = [each.attention for each in found]
         mean = None if any(w is None for w in weights) else torch.stack(weights).mean(0)
-        return Forced(_mean_probability([each.log_probs for each in found]), mean)
+        return Forced(mean_probability([each.log_probs for each in found]), mean)
+
+    # unrolled.decoding.Decoder
 
     def start(self, source: Any) -> EnsembleState:
+        """Each model reads the source."""
         return EnsembleState(tuple(model.start(source) for model in self.models))
 
     def step(
         self, state: EnsembleState, tokens: Int[Tensor, " rows"]
     ) -> tuple[EnsembleState, Float[Tensor, "rows vocabulary"]]:
+        """Feed each row its last token; the log of the mean probability of the next.
+
+        Raises:
+            UserError: the models' vocabularies have different sizes.
+        """
         steps = [model.step(part, tokens) for model, part in zip(self.models, state.parts, strict=True)]
         log_probs = [each for _, each in steps]
         sizes = {each.shape[-1] for each in log_probs}
@@ -58,34 +69,40 @@ class Ensemble(nn.Module):
             raise UserError(
                 f"the models of an ensemble need one target vocabulary; theirs have sizes {sizes}"
             )
-        return EnsembleState(tuple(part for part, _ in steps)), _mean_probability(log_probs)
+        return EnsembleState(tuple(part for part, _ in steps)), mean_probability(log_probs)
 
     def select(self, state: EnsembleState, rows: Int[Tensor, " n"]) -> EnsembleState:
+        """The state of some rows, possibly repeated."""
         parts = zip(self.models, state.parts, strict=True)
         return EnsembleState(tuple(model.select(part, rows) for model, part in parts))
 
 
-def _mean_probability(log_probs: Sequence[Tensor]) -> Tensor:
+def mean_probability(log_probs: Sequence[Tensor]) -> Tensor:
     """log (1/n) Σ exp(log Pᵢ)."""
     return torch.stack(list(log_probs)).logsumexp(0) - math.log(len(log_probs))
 
 
-def average(weights: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+def average(
+    weights: Sequence[Mapping[str, Tensor]], origins: Sequence[str] | None = None
+) -> dict[str, Tensor]:
     """The mean of several checkpoints of one run, tensor by tensor (Junczys-Dowmunt et al. 2016, section 3).
 
     Floating-point tensors are averaged in double precision; others are the first one's.
+
+    Args:
+        origins: where each is from, for the complaint.
 
     Raises:
         UserError: the checkpoints hold different tensors.
     """
     if not weights:
         raise UserError("averaging needs at least one checkpoint")
-    first = weights[0]
-    for other in weights[1:]:
-        for name in {*first, *other}:
+    first, origins = weights[0], origins or [f"checkpoint {n}" for n in range(1, len(weights) + 1)]
+    for other, origin in zip(weights[1:], origins[1:], strict=True):
+        for name in sorted({*first, *other}):
             if name not in first or name not in other or first[name].shape != other[name].shape:
                 raise UserError(
-                    f"checkpoints of different models cannot be averaged: they differ in {name!r}"
+                    f"{origin}: its {name!r} is not that of {origins[0]}: they are different models"
                 )
     return {
         name: torch.stack([each[name].double() for each in weights]).mean(0).to(tensor.dtype)

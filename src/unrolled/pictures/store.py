@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unrolled.errors import RunError, UserError
+from unrolled.errors import UserError
 from unrolled.files import write_whole, writing
 from unrolled.pictures.encoders import Encoder, Regions
 from unrolled.pictures.reading import BadPicture
@@ -93,15 +93,11 @@ class FeatureStore:
 
     def _append(self, keys: Sequence[str], found: Sequence[Regions]) -> None:
         lines = [json.dumps([key, each.rows, each.columns]) for key, each in zip(keys, found, strict=True)]
-        try:
+        with writing(self.path):
             with self._vectors.open("ab") as file:
                 file.write(b"".join(each.vectors.astype(self._dtype).tobytes() for each in found))
             with self._index.open("a", encoding="utf-8") as file:
                 file.write("".join(line + "\n" for line in lines))
-        except OSError as error:
-            raise RunError(
-                f"{self.path}: cannot be written ({error.strerror}); make room, then run the same command"
-            ) from None
         for key, each in zip(keys, found, strict=True):
             self._enter(key, each.rows, each.columns)
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
+from unrolled import models
 from unrolled.errors import UserError
+from unrolled.files import writing
 from unrolled.runs import checkpoint
 from unrolled.runs.folder import RunFolder
 from unrolled.runs.load import beside, opened
@@ -29,6 +31,7 @@ def average(sources: Sequence[str | Path], output: str | Path) -> None:
     Raises:
         UserError: nothing to average, a missing or damaged source, sources that do not fit together, an
             ``output`` that exists.
+        RunError: the disk is full or cannot be written; nothing is left at ``output``.
     """
     if not sources:
         raise UserError("no run given")
@@ -39,35 +42,22 @@ def average(sources: Sequence[str | Path], output: str | Path) -> None:
     first = run.folder
     for folder, _ in found[1:]:
         beside(run, folder)
-    tensors = mean([tensors for _, tensors in found], [str(source) for source in sources])
-    target = RunFolder(output)
-    target.create()
-    (target.path / "cache").mkdir()
-    for path in (first.recipe, *first.tokenizers.values()):
-        shutil.copyfile(path, target.path / path.name)
-    for path in (first.path / "cache").glob("*"):
-        if path.name.partition(".")[0] in run.task.judged_by:
-            copy = shutil.copytree if path.is_dir() else shutil.copyfile
-            copy(path, target.path / "cache" / path.name)
-    write_tensors(target.model, tensors)
-
-
-def mean(each: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> dict[str, Tensor]:
-    """The mean of tensors of the same names, summed in float64; whole numbers are the first one's.
-
-    Raises:
-        UserError: a name or shape differs; ``names`` say which source it is in.
-    """
-    for tensors, name in zip(each[1:], names[1:], strict=True):
-        for key in sorted(each[0].keys() | tensors.keys()):
-            if key not in each[0] or key not in tensors or each[0][key].shape != tensors[key].shape:
-                raise UserError(f"{name}: its {key!r} is not that of {names[0]}: they are different models")
-    return {
-        key: torch.stack([tensors[key].double() for tensors in each]).mean(0).to(first.dtype)
-        if first.is_floating_point()
-        else first
-        for key, first in each[0].items()
-    }
+    tensors = models.average([tensors for _, tensors in found], list(map(str, sources)))
+    output = Path(output)
+    with writing(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as unfinished:
+            target = RunFolder(Path(unfinished) / output.name)
+            target.create()
+            (target.path / "cache").mkdir()
+            for path in (first.recipe, *first.tokenizers.values()):
+                shutil.copyfile(path, target.path / path.name)
+            for path in (first.path / "cache").glob("*"):
+                if path.name.partition(".")[0] in run.task.judged_by:
+                    copy = shutil.copytree if path.is_dir() else shutil.copyfile
+                    copy(path, target.path / "cache" / path.name)
+            write_tensors(target.model, tensors)
+            target.path.rename(output)
 
 
 def _source(path: Path) -> tuple[RunFolder, dict[str, Tensor]]:

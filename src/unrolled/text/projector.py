@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from unrolled.errors import RunError
+from unrolled.files import writing
 from unrolled.text.vectors import Matrix
 
 VECTORS, WORDS, CONFIGURATION = "vectors.tsv", "words.tsv", "projector_config.pbtxt"
@@ -18,7 +18,7 @@ def write_projector(folder: str | Path, words: Sequence[str], matrix: Matrix) ->
         RunError: the disk is full or cannot be written.
     """
     folder = Path(folder)
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / VECTORS).open("w", encoding="utf-8") as file:
             file.writelines("\t".join(f"{number:.9g}" for number in row.tolist()) + "\n" for row in matrix)
@@ -26,5 +26,3 @@ def write_projector(folder: str | Path, words: Sequence[str], matrix: Matrix) ->
             file.writelines(f"{word}\n" for word in words)
         named = f'embeddings {{\n  tensor_path: "{VECTORS}"\n  metadata_path: "{WORDS}"\n}}\n'
         (folder / CONFIGURATION).write_text(named, encoding="utf-8")
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({error.strerror})") from None

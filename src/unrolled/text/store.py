@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,8 +13,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from unrolled.errors import RunError, UserError
-from unrolled.files import sync_folder
+from unrolled.errors import UserError
+from unrolled.files import sync_folder, writing
 
 _NAMES = ("ids.npy", "offsets.npy")
 
@@ -93,7 +92,7 @@ class StoreWriter:
     def __init__(self, path: str | Path, size: int | None = None) -> None:
         self._path = Path(path)
         self._temporary = self._path.with_name(self._path.name + ".tmp")
-        with self._complaining():
+        with writing(self._path):
             shutil.rmtree(self._temporary, ignore_errors=True)
             self._temporary.mkdir(parents=True)
             self._ids = _Column(self._temporary / _NAMES[0], smallest_type(size))
@@ -113,7 +112,7 @@ class StoreWriter:
             ids = np.insert(ids, ends, end)
             ends += np.arange(1, len(rows) + 1)
         ends += self._ids.count
-        with self._complaining():
+        with writing(self._path):
             self._ids.extend(ids)
             self._offsets.extend(ends)
 
@@ -123,7 +122,7 @@ class StoreWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._complaining():
+        with writing(self._path):
             self._ids.close()
             self._offsets.close()
             if error is None:
@@ -132,15 +131,6 @@ class StoreWriter:
                 sync_folder(self._path.parent)
         if error is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
-
-    @contextmanager
-    def _complaining(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunError(
-                f"{self._path}: cannot be written ({error.strerror}); make room, then run the same command"
-            ) from None
 
 
 class _Column:

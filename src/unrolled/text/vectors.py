@@ -238,12 +238,14 @@ def open_mapped(path: str | Path, cache: str | Path | None = None) -> tuple[list
     if cache is None:
         base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         cache = Path(base) / "unrolled" / "vectors"
-    # One folder a file, replaced when the file has changed.
-    folder = Path(cache) / hashlib.blake2b(os.fsencode(Path(path).resolve()), digest_size=12).hexdigest()
-    version = f"{status.st_size} {status.st_mtime_ns}"
+    # One folder a file as it is now, so that processes that copy at once write the same.
+    name = hashlib.blake2b(os.fsencode(Path(path).resolve()), digest_size=12).hexdigest()
+    folder = Path(cache) / f"{name}-{status.st_size}-{status.st_mtime_ns}"
     try:
-        if not (folder / "version").is_file() or (folder / "version").read_text() != version:
-            _copy_aligned(path, folder, version)
+        if not folder.is_dir():
+            _copy_aligned(path, folder)
+            for old in {*folder.parent.glob(f"{name}*")} - {folder}:
+                shutil.rmtree(old, ignore_errors=True)
         numbers = np.load(folder / "vectors.npy", mmap_mode="r", allow_pickle=False)
     except OSError as error:
         raise RunError(
@@ -252,7 +254,7 @@ def open_mapped(path: str | Path, cache: str | Path | None = None) -> tuple[list
     return list(read_lines(folder / "words")), np.asarray(numbers)
 
 
-def _copy_aligned(path: str | Path, folder: Path, version: str) -> None:
+def _copy_aligned(path: str | Path, folder: Path) -> None:
     size = layout(path).size
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(dir=folder.parent))
@@ -263,12 +265,12 @@ def _copy_aligned(path: str | Path, folder: Path, version: str) -> None:
             file.seek(0)
             _write_header(file, len(words), size)
         (temporary / "words").write_bytes("".join(f"{word}\n" for word in words).encode())
-        (temporary / "version").write_text(version)
-        shutil.rmtree(folder, ignore_errors=True)
         temporary.rename(folder)
-    except BaseException:
+    except OSError:
+        if not folder.is_dir():  # else another process was first
+            raise
+    finally:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def _write_header(file: BinaryIO, words: int, size: int) -> None:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from unrolled import models
 from unrolled.runs import TrainingSettings
-from unrolled.runs.average import mean
 from unrolled.runs.weights import restore, snapshot, weights
 
 
@@ -106,7 +106,7 @@ class LastValidations(Averaging):
         self.last = [*self.last, snapshot(model)][-self.settings.average_last :]
 
     def average(self) -> dict[str, Tensor] | None:
-        return mean(self.last, [str(i) for i in range(len(self.last))]) if self.last else None
+        return models.average(self.last) if self.last else None
 
     def tensors(self) -> dict[str, Tensor]:
         return {f"{i}.{name}": tensor for i, each in enumerate(self.last) for name, tensor in each.items()}
