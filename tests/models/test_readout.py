@@ -12,7 +12,7 @@ def test_sees_the_word_where_it_should():
     expected = torch.tanh(torch.cat((output, word), 1) @ readout.combine.weight.T + readout.combine.bias)
     features = readout(output, word)
     torch.testing.assert_close(features, expected)
-    log_probs = readout.log_probs(features)
+    log_probs = readout.projection.log_probs(features)
     assert log_probs.shape == (2, 9)
     torch.testing.assert_close(log_probs.exp().sum(1), torch.ones(2))
     blind = Readout(4, 0, 9, 5).eval()
@@ -23,4 +23,6 @@ def test_without_a_size_the_output_is_projected_as_it_is():
     readout = Readout(4, 0, 9, None, dropout=0.5).eval()
     output = torch.randn(2, 4)
     assert readout(output, output) is output
-    assert torch.equal(readout.log_probs(output), torch.log_softmax(readout.projection(output), 1))
+    assert torch.equal(
+        readout.projection.log_probs(output), (output @ readout.projection.weight.T).log_softmax(1)
+    )

@@ -36,7 +36,7 @@ from unrolled.nn.cells import Cell, State
 from unrolled.nn.dropout import dropout
 from unrolled.nn.embedding import tie
 from unrolled.nn.levels import unroll_levels
-from unrolled.nn.loss import projected_cross_entropy, projected_divergence, projected_log_probs
+from unrolled.nn.loss import projected_divergence
 from unrolled.nn.register import cell as make_cell
 from unrolled.nn.unroll import unroll
 
@@ -134,17 +134,18 @@ class Decoder(nn.Module):
                 self.cell = Luong(inner, attentional)
             else:
                 self.cell, self.attentional = inner, attentional
-        self.bridge = Bridge(settings.bridge, self._inner, feature_size, state_size)
+        self.bridge = Bridge(settings.bridge, self.inner, feature_size, state_size)
         if settings.tie != "none":
             tie(self.embedding, self.readout.projection)
 
     @property
-    def _inner(self) -> Cell:
+    def inner(self) -> Cell:
         """The cell within the attention."""
         return self.cell.cell if isinstance(self.cell, Attentive) else self.cell
 
     @property
-    def _attention(self) -> Attention | None:
+    def attention(self) -> Attention | None:
+        """What it looks at the source with; None without attention."""
         owner = self.attentional or self.cell
         return owner.attention if isinstance(owner, Bahdanau | Luong | Attentional) else None
 
@@ -160,20 +161,20 @@ class Decoder(nn.Module):
     ) -> Run:
         """Through given words ``y⟨0⟩ … y⟨T−1⟩``; with ``attention``, also its weights (differentiable)."""
         embedded = self.embedding(words)
-        start = self.start(encoded)
+        state, memory = self._begin(encoded)
         masks = self._masks(embedded)
         weights: Tensor | None = None
         if isinstance(self.cell, Attentive):
-            assert start.memory is not None
-            memory = DecoderMemory(start.memory, masks)
+            assert memory is not None
+            constant = DecoderMemory(memory, masks)
             record = ("attention",) if attention else ()
-            result = unroll(self.cell, embedded, start.cell, lengths=lengths, memory=memory, record=record)
+            result = unroll(self.cell, embedded, state, lengths=lengths, memory=constant, record=record)
             output, weights = result.output, result.record.get("attention")
         else:
-            output = unroll_levels(self.cell, embedded, start.cell, lengths=lengths, memory=masks).output
+            output = unroll_levels(self.cell, embedded, state, lengths=lengths, memory=masks).output
             if self.attentional is not None:
-                assert start.memory is not None
-                output, weights = self.attentional.all_steps(output, start.memory)
+                assert memory is not None
+                output, weights = self.attentional.all_steps(output, memory)
                 real = torch.arange(len(words), device=words.device)[:, None] < lengths
                 weights = weights.where(real[..., None], 0) if attention else None
         return Run(self.readout(output, embedded), weights)
@@ -184,7 +185,7 @@ class Decoder(nn.Module):
         The first token, bos, is not predicted. While training alone, label smoothing counts, and
         λ Σₗ (1 − Σₜ α⟨t,l⟩)², doubly stochastic attention (Xu et al. 2015, section 4.2.1, equation 14).
         """
-        total, count, _ = self._learn(encoded, target)
+        total, count, _ = self._loss(encoded, target)
         return total, count
 
     def loss_of_two(
@@ -196,13 +197,13 @@ class Decoder(nn.Module):
         KL(P₂‖P₁) of what they expect at every step: R-Drop (Liang et al. 2021, section 2, with α = 2 ·
         consistency).
         """
-        total, count, features = self._learn(encoded, target)
+        total, count, features = self._loss(encoded, target)
         (first, second), real = features.chunk(2, dim=1), (target[1:] != self.padding).chunk(2, dim=1)[0]
         projection = self.readout.projection
         apart = projected_divergence(first[real], second[real], projection.weight, projection.bias)
         return total / 2 + consistency * apart, count // 2
 
-    def _learn(self, encoded: Encoded, target: Tensor) -> tuple[Tensor, int, Tensor]:
+    def _loss(self, encoded: Encoded, target: Tensor) -> tuple[Tensor, int, Tensor]:
         """The loss, of how many tokens, and the features it was made from."""
         words, expected, lengths = self._shift(target)
         regular = self.doubly_stochastic > 0 and self.training
@@ -218,10 +219,8 @@ class Decoder(nn.Module):
         self, features: Float[Tensor, "target batch readout"], expected: Int[Tensor, "target batch"]
     ) -> Float[Tensor, ""]:
         """The summed loss of a run's features against the tokens expected of it, in nats."""
-        return projected_cross_entropy(
+        return self.readout.projection.loss(
             features.flatten(0, 1),
-            self.readout.projection.weight,
-            self.readout.projection.bias,
             expected.flatten(),
             label_smoothing=self.label_smoothing if self.training else 0.0,
             ignore_index=self.padding,
@@ -237,8 +236,7 @@ class Decoder(nn.Module):
         words, expected, lengths = self._shift(target)
         features, weights = self.run(encoded, words, lengths, attention=attention)
         real = expected != self.padding
-        projection = self.readout.projection
-        found = projected_log_probs(features[real], projection.weight, projection.bias, expected[real])
+        found = self.readout.projection.target_log_probs(features[real], expected[real])
         return Forced(found.new_zeros(real.shape).masked_scatter_(real, found), weights)
 
     def _shift(self, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -250,7 +248,7 @@ class Decoder(nn.Module):
         """Variational-dropout masks of the inner cell, drawn anew for each run in training."""
         if not (self.recurrent_dropout and self.training):
             return None
-        inner = self._inner
+        inner = self.inner
         levels = inner.cells if isinstance(inner, Stacked) else [inner]
         masks = [
             dropout(embedded.new_ones(embedded.shape[1], level.hidden_size), self.recurrent_dropout)
@@ -261,16 +259,19 @@ class Decoder(nn.Module):
     # One word after another: search and sampling (unrolled.decoding.Decoder).
 
     def start(self, encoded: Encoded, program: Program | None = None) -> DecoderState:
-        """Before the first word; keys are computed here, once a sentence. ``program`` steps if given."""
+        """Before the first word. ``program`` steps if given."""
+        return DecoderState(*self._begin(encoded), program or compile_step(self))
+
+    def _begin(self, encoded: Encoded) -> tuple[State, AttentionMemory | None]:
+        """The first state, and what is attended to: keys are computed here, once a sentence."""
         state = self.bridge(encoded)
         first = self.bridge.first_input(encoded)
         if first is not None:
             state = self.cell.step(project_one(self.cell, first), state, None)
         if isinstance(self.cell, Attentive):
             state = self.cell.begin(state)
-        attention = self._attention
-        memory = None if attention is None else attention.remember(encoded.output, encoded.lengths)
-        return DecoderState(state, memory, program or compile_step(self))
+        attention = self.attention
+        return state, None if attention is None else attention.remember(encoded.output, encoded.lengths)
 
     def step(
         self, state: DecoderState, tokens: Int[Tensor, " rows"]
@@ -285,7 +286,7 @@ class Decoder(nn.Module):
         output = self.cell.output(after)
         if self.attentional is not None:
             output, _ = self.attentional(output, state.memory)
-        log_probs = self.readout.log_probs(self.readout(output, words))
+        log_probs = self.readout.projection.log_probs(self.readout(output, words))
         return replace(state, cell=after), log_probs
 
     def step_top(

@@ -69,6 +69,7 @@ class ReaderWriter(nn.Module):
     def step(
         self, state: DecoderState, tokens: Int[Tensor, " rows"]
     ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
+        """As the decoder's, like the three below."""
         return self.decoder.step(state, tokens)
 
     def step_top(

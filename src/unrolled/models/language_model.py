@@ -134,7 +134,7 @@ class LanguageModel(nn.Module):
         return output, (after,) if isinstance(after, Tensor) else after
 
     def _penalty(self, read: Read, real: Tensor) -> Tensor:
-        """α·mean(a²) + β·mean((a⟨t+1⟩ − a⟨t⟩)²) over real positions."""
+        """α·mean(f²) of the features + β·mean((a⟨t+1⟩ − a⟨t⟩)²) of the output, over real positions."""
         settings, penalty = self.settings, read.output.new_zeros(())
         if settings.activation_penalty:
             penalty = penalty + settings.activation_penalty * read.features[real].pow(2).mean()
@@ -209,6 +209,7 @@ class LanguageModel(nn.Module):
         return replace(state, parts=_by_kind(after, len(state.parts))), log_probs, ids
 
     def select(self, state: LanguageState, rows: Int[Tensor, " n"]) -> LanguageState:
+        """The state of some rows, possibly repeated."""
         return replace(state, parts=tuple(part[:, rows] for part in state.parts))
 
 

@@ -42,7 +42,7 @@ class LanguageModelSettings(LayersSettings):
         description="share dropped of what is projected on the vocabulary, the same at all steps",
     )
     activation_penalty: float = Field(
-        0.0, ge=0, description="α: α·mean(a²) of the last layer's dropped output is added to the loss"
+        0.0, ge=0, description="α: α·mean(a²) of what is projected, after its dropout, is added to the loss"
     )
     temporal_penalty: float = Field(
         0.0, ge=0, description="β: β·mean((a⟨t+1⟩ − a⟨t⟩)²) of the last layer's output is added to the loss"

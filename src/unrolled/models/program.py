@@ -16,7 +16,7 @@ from unrolled.models.readout import Readout
 from unrolled.nn import native
 from unrolled.nn.adaptive import Projection
 from unrolled.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
-from unrolled.nn.attentive import Attentional, Bahdanau, Luong, Stacked, state_sizes
+from unrolled.nn.attentive import Bahdanau, Luong, Stacked, state_sizes
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
 from unrolled.nn.embedding import Embedding
 
@@ -35,10 +35,8 @@ def compile_step(decoder: Decoder, weights: str = "float32") -> Program | None:
         weights: how matrices are read (:data:`unrolled.decoding.settings.Weights`), which are copied to the
             order in which that is done. Embeddings, biases, states and sums are float32 in any case.
     """
-    inner = decoder.cell.cell if isinstance(decoder.cell, Bahdanau | Luong) else decoder.cell
+    inner, attention = decoder.inner, decoder.attention
     cells = list(inner.cells) if type(inner) is Stacked else [inner]
-    owner = decoder.attentional or decoder.cell
-    attention = owner.attention if isinstance(owner, Bahdanau | Luong | Attentional) else None
     if (
         not _known(decoder, decoder.embedding, cells)
         or (type(decoder.cell) not in (Bahdanau, Luong) and decoder.cell is not inner)

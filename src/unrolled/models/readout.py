@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from unrolled.nn.adaptive import Projection
 from unrolled.nn.dropout import Dropout
 
 
@@ -28,8 +28,7 @@ class Readout(nn.Module):
         self.combine = None if size is None else nn.Linear(output_size + word_size, size)
         self.sees_word = word_size > 0
         self.dropout = Dropout(dropout)
-        self.projection = nn.Linear(output_size if size is None else size, vocabulary)
-        nn.init.zeros_(self.projection.bias)
+        self.projection = Projection(output_size if size is None else size, vocabulary)
 
     def forward(
         self, output: Float[Tensor, "*shape output"], words: Float[Tensor, "*shape word"]
@@ -39,8 +38,3 @@ class Readout(nn.Module):
             seen = torch.cat((output, words), dim=-1) if self.sees_word else output
             output = torch.tanh(self.combine(seen))
         return self.dropout(output)
-
-    def log_probs(self, features: Float[Tensor, "rows readout"]) -> Float[Tensor, "rows vocabulary"]:
-        """log P of every word."""
-        logits = F.linear(features, self.projection.weight, self.projection.bias)
-        return torch.log_softmax(logits, dim=-1)

@@ -31,6 +31,7 @@ class _Softmax:
         features: Float[Tensor, "n d"],
         targets: Int[Tensor, " n"],
         *,
+        label_smoothing: float = 0.0,
         ignore_index: int = -100,
         gradient_floor: float = 0.0,
     ) -> Float[Tensor, ""]:
@@ -40,6 +41,7 @@ class _Softmax:
             self.weight,
             self.bias,
             targets,
+            label_smoothing=label_smoothing,
             ignore_index=ignore_index,
             gradient_floor=gradient_floor,
         )
