@@ -151,6 +151,19 @@ def test_a_classifiers_label_stands_at_the_end(make: Callable[..., Any], several
     assert model.read(["a b"], ["y"]).expected[0][-1] == "y"
 
 
+def test_labels_are_read_as_they_are_trained_on(make: Callable[..., Any]) -> None:
+    model = make("classify", LABELLED, 'data.format="lines"', "data.several=true")
+    assert model.read(["a b"], ["y, x"]).run().log_probs.shape == (3, 1)
+
+
+def test_an_answer_whose_label_holds_the_separator(make: Callable[..., Any]) -> None:
+    rows = '{"text": "a b", "label": ["x,y", "z"]}\n{"text": "c d", "label": "z"}\n'
+    model = make("classify", rows, 'data.format="jsonl"', "data.several=true")
+    model.models[0].readout.bias.data.fill_(9)
+    assert model.classify(["a b"])[0].labels == ["x,y", "z"]
+    assert model.read(["a b"]).expected[0][-1] == "x,y,z"
+
+
 TAGGED = "Ann I-PER\nsees O\nBob I-PER\n\na O\ncat O\n"
 
 

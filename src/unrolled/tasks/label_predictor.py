@@ -75,9 +75,12 @@ class LabelPredictor(inside.Readable):
 
     def read(self, texts: Sequence[str], answers: Sequence[str] | None = None) -> inside.Reading:
         task, model = self.task, cast("models.Classifier", self.models[0])
-        given = inside.answered(texts, answers) or [each.text for each in self.classify(texts)]
-        data = task.sections.data
-        labels = [each.split(data.separator) if data.several and each else [each] for each in given]
+        given = inside.answered(texts, answers)
+        if given is None:
+            found = self.classify(texts)
+            given, labels = [each.text for each in found], [each.labels for each in found]
+        else:
+            labels = [task.sections.data.split(each) for each in given]
         ids = [task.labels.encode(filter(None, each)) for each in labels]
         batch = task.batch(*task.look_up(texts), ids).to(self.device)
         end = task.tokenizer.tokens([task.tokenizer.eos])

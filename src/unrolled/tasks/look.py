@@ -26,7 +26,7 @@ class Side:
     words: int = 0
     unbroken: int = 0
     types: Counter[str] = field(default_factory=Counter)
-    repeated: set[int] = field(default_factory=set)
+    distinct: set[int] = field(default_factory=set)
 
     def add(self, line: str) -> None:
         words = line.split()
@@ -35,7 +35,7 @@ class Side:
         self.words += len(words)
         self.unbroken += len(words) <= 1
         self.types.update(words)
-        self.repeated.add(hash(line))
+        self.distinct.add(hash(line))
 
     @property
     def kind(self) -> str:
@@ -74,8 +74,8 @@ def translate(paths: Sequence[Path]) -> str:
             " file, and the other as data.dev in the recipe"
         )
     source, target, pairs = _sides(text.ParallelCorpus(text.ParallelData(train=train)))
-    grouped = len(source.repeated) < 0.98 * pairs and source.kind == "character"
-    distinct = len((source if grouped else target).repeated)  # what is held out is counted by
+    grouped = len(source.distinct) < 0.98 * pairs and source.kind == "character"
+    distinct = len((source if grouped else target).distinct)  # what is held out is counted by
     if distinct < 3:
         raise UserError(
             f"{paths[0]}: {pairs} pairs with {distinct} different {'source' if grouped else 'target'}s are"

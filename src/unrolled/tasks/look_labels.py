@@ -181,9 +181,10 @@ def _form(path: Path) -> dict[str, tuple[Any, str]]:
     if not path.is_file() or text.archive_of(path):
         return {}
     try:
-        lines, found = list(text.read_lines(path)), dict[str, tuple[Any, str]]()
+        lines, found = list(islice(text.read_lines(path), SAMPLE)), dict[str, tuple[Any, str]]()
     except UserError:  # not UTF-8; if it cannot be read at all, this says so again
-        lines, found = list(text.read_lines(path, "latin-1")), {"encoding": ("latin-1", "")}
+        lines = list(islice(text.read_lines(path, "latin-1"), SAMPLE))
+        found = {"encoding": ("latin-1", "")}
     cells = [line.split("\t") for line in lines if line.strip()]
     count = min(map(len, cells), default=0)
     if text.is_jsonl(path) or count < 2:

@@ -69,6 +69,10 @@ class LabelledData(Parted):
         default="head", description="which end of a longer training text is kept"
     )
 
+    def split(self, labels: str) -> list[str]:
+        """The labels that one text holds."""
+        return [*filter(None, map(str.strip, labels.split(self.separator)))] if self.several else [labels]
+
 
 class KnownTwice(VocabularySettings):
     """A vocabulary in which what is seen once is unknown, so that there is a vector for the unknown."""

@@ -82,11 +82,8 @@ class LabelledCorpus(PartedCorpus[LabelledText, LabelledData]):
 
     def _split(self, records: Iterator[Record]) -> Iterator[Record]:
         """The labels within the last field apart, where a text may have several."""
-        if not self.data.several:
-            return records
         return (
-            Record((text, *filter(None, map(str.strip, labels.split(self.data.separator)))), path, line)
-            for (text, labels), path, line in records
+            Record((text, *self.data.split(labels)), path, line) for (text, labels), path, line in records
         )
 
     def _objects(self, path: Path, columns: tuple[str, str]) -> Iterator[Record]:
