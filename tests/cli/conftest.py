@@ -66,6 +66,8 @@ class Capitals:
 
 
 class TwoSided(Capitals):
+    scored = ("sources", "targets")
+
     def score(self, sources: Sequence[str], targets: Sequence[str], **options: Any) -> list[Answer]:
         if len(sources) != len(targets):
             raise UserError("they are scored in pairs")
@@ -73,6 +75,8 @@ class TwoSided(Capitals):
 
 
 class OneSided(Capitals):
+    scored = ("lines",)
+
     def score(self, lines: Sequence[str], **options: Any) -> list[Answer]:
         return [Answer(line, -len(line) / 2, -float(len(line))) for line in lines]
 

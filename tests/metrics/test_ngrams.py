@@ -124,13 +124,8 @@ def test_without_a_library_the_score_is_the_same(monkeypatch):
 def test_it_counts_on_as_many_threads_as_pytorch_has_or_is_given(monkeypatch):
     import torch
 
-    asked, function = [], library.function
-
-    def watched(*signature):
-        kernel = function(*signature)
-        return lambda *given: asked.append(given[5]) or kernel(*given)
-
-    monkeypatch.setattr(library, "function", watched)
+    asked, kernel = [], ngrams._kernel(True)
+    monkeypatch.setattr(ngrams, "_kernel", lambda _: lambda *given: asked.append(given[5]) or kernel(*given))
     before = torch.get_num_threads()
     try:
         for threads in (1, 3):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from inspect import signature
 from typing import Annotated, Any
 
 import typer
@@ -46,11 +45,9 @@ def score(
     if pairs and (source is None or target is None or file is not None):
         raise UserError("give --source FILE and --target FILE together, or one FILE for a model of one side")
     predictor: Any = open_run(run, settings(ctx), others=others)
-    if not hasattr(predictor, "score"):
+    if not predictor.scored:
         raise UserError(f"{run}: a run of task {predictor.task.name!r} gives text no probability")
-    # A translator's `score` takes sources and targets, a language model's takes lines.
-    wanted = [p for p in signature(predictor.score).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-    if (len(wanted) > 1) != pairs:
+    if (len(predictor.scored) > 1) != pairs:
         needed = "one FILE" if pairs else "--source FILE and --target FILE"
         raise UserError(f"{run}: was trained for task {predictor.task.name!r}: score it with {needed}")
     sides = [side for side in (source, target) if side is not None] or [file or "-"]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import chain
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -47,10 +49,6 @@ def count_natively(
     Raises:
         RunError: the package has no native library, or an older one.
     """
-    pointer, size, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
-    kernel = library.function(
-        "unrolled_count_ngrams", ctypes.c_char_p, pointer, pointer, size, flag, flag, pointer
-    )
     texts = [
         text.encode("utf-8", "surrogatepass")
         for hypothesis, alternatives in zip(hypotheses, references, strict=True)
@@ -59,7 +57,7 @@ def count_natively(
     offsets = _ends(map(len, texts), len(texts))
     first = _ends((1 + len(alternatives) for alternatives in references), len(references))
     statistics = np.empty((len(hypotheses), _KINDS), dtype=np.int64)
-    kernel(
+    _kernel("torch" in sys.modules)(
         b"".join(texts),
         offsets.ctypes.data,
         first.ctypes.data,
@@ -69,6 +67,15 @@ def count_natively(
         statistics.ctypes.data,
     )
     return statistics
+
+
+@cache
+def _kernel(pytorch: bool) -> Any:
+    """Looked up again once PyTorch has come, whose threads it then runs on."""
+    pointer, size, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+    return library.function(
+        "unrolled_count_ngrams", ctypes.c_char_p, pointer, pointer, size, flag, flag, pointer
+    )
 
 
 def count_in_python(hypotheses: Sequence[str], references: References, tokenize: Tokenization) -> Counts:

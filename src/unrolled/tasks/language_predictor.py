@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -79,6 +77,7 @@ class LanguagePredictor(inside.Readable):
     """A trained language model; several models together answer with the mean of their probabilities."""
 
     task: LanguageModel
+    scored = ("lines",)
 
     def generate(
         self,
@@ -138,10 +137,6 @@ class LanguagePredictor(inside.Readable):
             Generated("".join(parts), prompt, sum(log_prob), tokenizer.tokens(tokens), log_prob, seed)
             for parts, tokens, log_prob in zip(pieces, drawn, log_probs, strict=True)
         ]
-
-    @cached_property
-    def _packings(self) -> models.Packings:
-        return models.Packings(self.model)
 
     def predict(self, lines: Iterable[str], **options: Any) -> Iterator[Generated]:
         """Go on from each line; options are those of :meth:`generate`. A line of which the model knows no
@@ -213,8 +208,7 @@ class LanguagePredictor(inside.Readable):
                     batch.inputs, batch.targets, states[index], lengths=batch.lengths
                 )
             each.append(log_probs.double())
-        mean = torch.stack(each).logsumexp(0) - math.log(len(each))
-        return -mean.cpu().numpy()
+        return -models.mean_probability(each).cpu().numpy()
 
     # Looking inside.
 

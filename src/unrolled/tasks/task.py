@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from unrolled.metrics.score import Score
+    from unrolled.models import Packings
 
 Carried = tuple["Tensor", ...] | None
 """State that passes from one training batch to the next (a language model's), else ``None``."""
@@ -96,6 +97,9 @@ class Example:
 class Predictor(ABC):
     """Trained models put to use: lines in, predictions out, in order, one for each."""
 
+    scored: ClassVar[tuple[str, ...]] = ()
+    """What ``score`` takes, a list of lines each, where the models give text a probability."""
+
     def __init__(self, task: Task, models: Sequence[nn.Module]) -> None:
         self.task = task
         self.models = list(models)
@@ -106,6 +110,12 @@ class Predictor(ABC):
         from unrolled.models import Ensemble
 
         return self.models[0] if len(self.models) == 1 else Ensemble(self.models)
+
+    @cached_property
+    def _packings(self) -> Packings:
+        from unrolled.models import Packings
+
+        return Packings(self.model)
 
     @property
     def device(self) -> torch.device:

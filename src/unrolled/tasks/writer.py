@@ -97,6 +97,7 @@ class Writer(inside.Searching, Generic[S, W]):
     """Trained models that write; several together answer with the mean of their probabilities."""
 
     task: WritingTask[S]
+    scored = ("sources", "targets")
 
     @abstractmethod
     def finish(self, line: str, source: S, written: dict[str, Any], settings: decoding.DecodingSettings) -> W:
@@ -161,10 +162,6 @@ class Writer(inside.Searching, Generic[S, W]):
                 unknown = ids.count(self.task.target.unk)
                 scored[row] = ScoredPair(targets[row], each.score, each.log_prob, tokens, found, unknown)
         return [scored[row] for row in range(len(sources))]
-
-    @cached_property
-    def _packings(self) -> models.Packings:
-        return models.Packings(self.model)
 
     def _search(
         self,
