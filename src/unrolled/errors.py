@@ -1,8 +1,7 @@
 """What goes wrong because of something the user gave us, said in one line.
 
 Every error a user can cause is a :class:`UserError`: its text names the file and line, the key or the
-option, and what to do. The command line prints that line and exits with the error's ``exit_code``;
-nothing else in the package catches it.
+option, and what to do. The command line prints that line and exits with the error's ``exit_code``.
 """
 
 from __future__ import annotations

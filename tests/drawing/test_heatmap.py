@@ -52,12 +52,6 @@ def test_weights_that_do_not_fit_the_tokens_are_an_error(shape: tuple[int, ...],
         draw_alignment(np.ones(shape), ["a", "b"], ["x", "y", "z"], tmp_path / "a.png")
 
 
-def test_values_are_written_into_the_cells(words: Words) -> None:
-    texts = words(draw_heatmap, [[0.5, -2.0]], ["row"], ["a", "b"], kind="diverging", write=".1f")
-    assert "0.5" in texts
-    assert "-2.0" in texts
-
-
 def test_not_a_number_and_a_constant_can_be_drawn(tmp_path: Path) -> None:
     draw_heatmap([[np.nan, 1.0], [1.0, 1.0]], None, None, tmp_path / "a.png")
     draw_heatmap([[np.nan]], None, None, tmp_path / "b.png", kind="diverging")

@@ -4,11 +4,11 @@ Matplotlib comes with the extra ``drawing`` and is imported when something is dr
 only for the pictures in them.
 """
 
-from unrolled.drawing.bars import draw_bars, draw_histogram
 from unrolled.drawing.colours import Map
 from unrolled.drawing.curves import Series, draw_curves
 from unrolled.drawing.figure import check_target, svg
 from unrolled.drawing.heatmap import draw_alignment, draw_confusion, draw_heatmap
+from unrolled.drawing.histogram import draw_histogram
 from unrolled.drawing.labels import token_label
 from unrolled.drawing.markup import Cell, Markup, details, figure, preformatted, table
 from unrolled.drawing.page import Page
@@ -31,7 +31,6 @@ __all__ = [
     "check_target",
     "details",
     "draw_alignment",
-    "draw_bars",
     "draw_confusion",
     "draw_curves",
     "draw_heatmap",

@@ -43,7 +43,6 @@ def draw_heatmap(
     low: float | None = None,
     high: float | None = None,
     bar_label: str = "",
-    write: str | None = None,
 ) -> None:
     """A matrix ``(rows, columns)`` as coloured cells, the first row at the top, column labels above.
 
@@ -51,7 +50,6 @@ def draw_heatmap(
         values: not-a-number is drawn grey.
         rows, columns: labels, or ``None`` for plain positions.
         low, high: values at the map's ends; by default the data's own (symmetric for ``"diverging"``).
-        write: a format such as ``".2f"``, to write each value into its cell as well.
 
     Raises:
         ValueError: the labels do not fit the matrix's shape, or it is empty.
@@ -59,8 +57,7 @@ def draw_heatmap(
     """
     matrix = _matrix(values, rows, columns)
     low, high = ends(matrix.ravel().tolist(), kind, low, high)
-    text = [[format(value, write) for value in row] for row in matrix.tolist()] if write else None
-    _draw_cells(matrix, rows, columns, path, title, kind, low, high, bar_label, text)
+    _draw_cells(matrix, rows, columns, path, title, kind, low, high, bar_label)
 
 
 def draw_confusion(counts: ArrayLike, labels: Sequence[str], path: Target, *, title: str = "") -> None:
@@ -100,7 +97,7 @@ def _draw_cells(
     low: float,
     high: float,
     bar_label: str,
-    text: list[list[str]] | None,
+    text: list[list[str]] | None = None,
     axis_labels: tuple[str, str] = ("", ""),
 ) -> None:
     longest = max((len(cell) for row in text for cell in row), default=0) if text else 0

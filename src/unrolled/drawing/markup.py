@@ -80,10 +80,9 @@ def figure(picture: str, *, alt: str, caption: str = "") -> Markup:
     return Markup(f'<figure><div class="wide" tabindex="0">{picture}</div>{note}</figure>')
 
 
-def details(summary: str, *blocks: str, open: bool = False) -> Markup:
+def details(summary: str, *blocks: str) -> Markup:
     """Blocks that are shown when asked for."""
-    state = " open" if open else ""
-    return Markup(f"<details{state}><summary>{escape(summary)}</summary>\n{join(blocks)}\n</details>")
+    return Markup(f"<details><summary>{escape(summary)}</summary>\n{join(blocks)}\n</details>")
 
 
 def _cell(value: Cell) -> str:

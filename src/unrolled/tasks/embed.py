@@ -147,9 +147,6 @@ class Embed(base.SelfLearning):
         settings = self.sections.model
         return embeddings.METHODS[settings.method](settings, self.words, self.folder / "cache")
 
-    def has(self, part: str) -> bool:
-        return True  # vectors are judged by questions, not by a part of the text
-
     def build(self) -> nn.Module:
         return self.method.build()
 

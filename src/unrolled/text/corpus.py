@@ -253,9 +253,7 @@ def read_folders(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]:
         raise UserError(f"{path}: expected one folder a class with text files in it")
 
 
-def read_dataset(
-    name: str, config: str | None, split: str, keys: Sequence[str], *, streaming: bool = True
-) -> Iterator[Record]:
+def read_dataset(name: str, config: str | None, split: str, keys: Sequence[str]) -> Iterator[Record]:
     """A Hugging Face data set, streamed (extra ``datasets``); ``keys`` as for :func:`read_jsonl`.
 
     Raises:
@@ -267,7 +265,7 @@ def read_dataset(
         raise UserError("Hugging Face data sets need an extra: pip install 'unrolled[datasets]'") from None
     place = f"huggingface:{name}"
     try:
-        rows = load_dataset(name, config, split=split, streaming=streaming)
+        rows = load_dataset(name, config, split=split, streaming=True)
     except Exception as error:  # the library raises many unrelated types
         raise UserError(f"{place}: cannot be loaded ({error})") from None
     for number, row in enumerate(rows, 1):

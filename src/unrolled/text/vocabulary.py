@@ -14,24 +14,18 @@ from unrolled.files import write_whole
 
 
 class Vocabulary:
-    """Names and their ids, 0 to n − 1.
+    """Names and their ids, 0 to n − 1; an unknown name is an error."""
 
-    An unknown name is an error, unless ``unknown`` says which one to use instead.
-    """
-
-    def __init__(self, names: Iterable[str], *, unknown: str | None = None) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         """Number ``names`` in their order.
 
         Raises:
-            ValueError: a name stands twice, or ``unknown`` is none of them.
+            ValueError: a name stands twice.
         """
         self.names = list(names)
-        self.unknown = unknown
         self._ids = {name: i for i, name in enumerate(self.names)}
         if len(self._ids) != len(self.names):
             raise ValueError("a name stands twice")
-        if unknown is not None and unknown not in self._ids:
-            raise ValueError(f"{unknown!r} is none of the names")
 
     @classmethod
     def of(cls, names: Iterable[str]) -> Vocabulary:
@@ -55,8 +49,6 @@ class Vocabulary:
             UserError: the name was not seen in training; the nearest is named.
         """
         found = self._ids.get(name)
-        if found is None and self.unknown is not None:
-            found = self._ids[self.unknown]
         if found is None:
             where = f"{place}: " if place else ""
             raise UserError(f"{where}label {name!r} is not in the training data; {nearest(name, self.names)}")
@@ -89,7 +81,7 @@ class Vocabulary:
         Raises:
             RunError: the disk is full or cannot be written.
         """
-        content = {"names": self.names, "unknown": self.unknown}
+        content = {"names": self.names, "unknown": None}  # as runs have it, whose files are compared
         write_whole(Path(path), (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
 
     @classmethod
@@ -103,7 +95,7 @@ class Vocabulary:
             content = json.loads(Path(path).read_text(encoding="utf-8"))
             if not all(isinstance(name, str) for name in content["names"]):
                 raise ValueError("a name is no text")
-            return cls(content["names"], unknown=content["unknown"])
+            return cls(content["names"])
         except FileNotFoundError:
             raise UserError(f"{path}: no such vocabulary file") from None
         except (ValueError, KeyError, TypeError) as error:

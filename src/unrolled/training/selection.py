@@ -46,9 +46,7 @@ class Selection:
             )
         score, self.judged = scores[self.metric], update
         value = float(score.value)
-        improved = not math.isnan(value) and (
-            self.best is None or (value > self.best if score.higher_is_better else value < self.best)
-        )
+        improved = not math.isnan(value) and (self.best is None or score.better_than(self.best))
         if improved:
             self.best, self.best_update, self.stalled = value, update, 0
         else:

@@ -40,7 +40,8 @@ def train(
     """Train by a recipe in the folder ``run`` (``runs/<recipe's name>``), and answer the trained predictor.
 
     The same call again resumes where the last checkpoint stands, and ends with the weights that an
-    uninterrupted training has, bit for bit; a finished run is left as it is.
+    uninterrupted training has, bit for bit (skip-gram and CBOW on several threads: with
+    ``model.reproducible`` alone); a finished run is left as it is.
 
     Args:
         recipe: its path, the name of a shipped one, or a :class:`Recipe`.

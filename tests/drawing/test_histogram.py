@@ -8,23 +8,9 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
 
-from unrolled.drawing.bars import draw_bars, draw_histogram
+from unrolled.drawing.histogram import draw_histogram
 
 Words = Callable[..., list[str]]
-
-
-def test_bars_carry_labels_and_values(words: Words) -> None:
-    texts = words(
-        draw_bars, ["unit 3", "unité 7"], [0.91, -0.25], low=[0.9, -0.3], high=[0.95, -0.2], x_label="r"
-    )
-    assert {"unit 3", "unité 7", "0.91", "-0.25", "r"} <= set(texts)
-
-
-def test_bars_that_do_not_fit_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="2 labels"):
-        draw_bars(["a", "b"], [1.0], tmp_path / "a.png")
-    with pytest.raises(ValueError, match="intervals"):
-        draw_bars(["a"], [1.0], tmp_path / "a.png", low=[0, 1], high=[1, 2])
 
 
 @pytest.mark.parametrize("log_x", [False, True])
