@@ -28,6 +28,11 @@ def at(path: str | Path, line: int | None = None) -> str:
     return f"{path}:{line}" if line is not None else str(path)
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 line``, ``2 lines``: a number and what it counts."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A short hint for a mistyped name: ``did you mean 'hidden'?``, else the list of known names."""
     known = list(known)

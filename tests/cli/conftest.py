@@ -159,7 +159,7 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         return predictor
 
     def open_recipe(folder: Any) -> types.SimpleNamespace:
-        return types.SimpleNamespace(task=task_of(folder).name)
+        return types.SimpleNamespace(task=task_of(folder).name, training=types.SimpleNamespace(updates=100))
 
     real_find = tasks.find
     by_name = lambda name: next((t for t in made.values() if t.name == name), None) or real_find(name)  # noqa: E731

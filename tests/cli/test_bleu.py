@@ -64,7 +64,7 @@ def test_files_of_different_lengths_are_named_with_their_counts(
     cat[1].write_text("a\nb\n")
     told = unrolled("bleu", cat[0], "--ref", cat[1])
     assert told.code == 2
-    assert f"{cat[0]} has 1 lines but {cat[1]} has 2" in told.err
+    assert f"{cat[0]} has 1 line but {cat[1]} has 2" in told.err
 
 
 def test_an_unknown_tokenization_names_the_known_ones(unrolled: Run, cat: tuple[Path, Path, Path]) -> None:

@@ -53,3 +53,21 @@ def test_what_is_no_run_is_named(unrolled: Callable[..., Any], tmp_path: Path) -
     told = unrolled("info", tmp_path)
     assert told.code == 2
     assert str(tmp_path) in told.err
+
+
+def test_of_a_run_a_person_reads_how_far_it_is(
+    unrolled: Callable[..., Any], fake_run: Callable[..., Path]
+) -> None:
+    run = fake_run()
+    assert any("not yet" in line for line in unrolled("info", run).lines)
+    (run / "state" / "00000040").mkdir(parents=True)
+    (run / "log.jsonl").write_text('{"update": 40, "loss": 2.5, "gradient_norms": [1.0, 2.0]}\n')
+    score = {"name": "BLEU", "value": 38.123, "low": 37.0, "high": 39.5, "details": {"precisions": [1, 2]}}
+    (run / "scores.json").write_text(json.dumps({"update": 30, "dev": {"bleu": score}}))
+    told = unrolled("info", run).out
+    assert "update 40 of 100, not finished: the same train command goes on" in told
+    assert "38.12 (37.00 to 39.50)" in told
+    assert "gradient_norms" not in told
+    assert "precisions" not in told
+    (run / "scores.json").write_text(json.dumps({"update": 40}))
+    assert unrolled("info", run, "--json").json["run"]["trained"] == "update 40 of 100, finished"

@@ -27,3 +27,12 @@ def test_scores_come_with_interval_and_signature(capsys: pytest.CaptureFixture[s
     assert lines[1].split() == ["BLEU", "38.12", "37.00", "to", "39.50"]
     assert lines[2].split() == ["perplexity", "5.00"]
     assert lines[3] == "BLEU|x:y"
+
+
+def test_square_brackets_are_no_markup_anywhere(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    show_table(["[/b]", "value"], [["a\\", "[i]1"]], title="runs/[v2]")
+    out = capsys.readouterr().out
+    assert all(part in out for part in ("runs/[v2]", "[/b]", "a\\", "[i]1"))

@@ -131,5 +131,5 @@ def test_sixteen_bits_with_transparency_are_not_white(encoded: Encode) -> None:
 
 @pytest.mark.parametrize("kind", [np.int32, np.float32])
 def test_numbers_without_a_white_are_refused(kind: type, encoded: Encode) -> None:
-    with pytest.raises(BadPicture, match="says not what is white"):
+    with pytest.raises(BadPicture, match="does not say what is white"):
         read_picture(encoded(Image.fromarray(np.ones((4, 4), dtype=kind)), "TIFF"), "x")

@@ -117,6 +117,26 @@ def test_the_tasks_own_training_keys_stand_in_the_training_section(tmp_path: Pat
             (),
             'my.toml:4: training.validate_every = "5 minutes": should look like "500 updates" or "1 epoch"',
         ),
+        (
+            'task = "toy"\n[data]\ncolumns = [1]',
+            (),
+            "my.toml:3: data.columns = [1]: 2 values wanted, there is 1",
+        ),
+        (
+            'task = "toy"\n[data]\ncolumns = []',
+            (),
+            "my.toml:3: data.columns = []: 2 values wanted, there are 0",
+        ),
+        (
+            'task = "toy"\n[training]\nepochs = 1\nbetas = [0.9]',
+            (),
+            "my.toml:4: training.betas = [0.9]: 2 values wanted, there is 1",
+        ),
+        (
+            'epochs = 5\ntask = "toy"\n',
+            (),
+            "my.toml:1: epochs stands in no section: it belongs to [training]",
+        ),
         ('task = "toy"\n', (), "my.toml: training: how long? give updates or epochs"),
         (
             'task = "toy"\n',

@@ -16,6 +16,7 @@ from unrolled import kernels
 from unrolled.embeddings import Vectors
 from unrolled.errors import UserError
 from unrolled.runs import Recipe, load
+from unrolled.tasks import embed
 from unrolled.tasks.embed import Embed
 from unrolled.training import Interrupted, train
 from unrolled.training.interruption import Interruption
@@ -234,3 +235,19 @@ def test_a_window_wider_than_any_sentence(fit: Fit) -> None:
     )
     whole = fit('model.method="glove"', "model.window=100", "training.epochs=1", name="whole")
     np.testing.assert_array_equal(wide.vectors["sun"], whole.vectors["sun"])
+
+
+def test_scores_are_asked_for_where_they_can_be(fit: Fit, tmp_path: Path) -> None:
+    trained = fit("training.updates=1")
+    with pytest.raises(UserError, match=rf"unrolled embed evaluate {tmp_path / 'run'} --pairs FILE"):
+        trained.task.evaluate(trained.models, "test")
+    with pytest.raises(UserError, match="no scores by source length"):
+        trained.task.evaluate(trained.models, "test", by_length=True)
+
+
+def test_a_text_of_one_long_line(fit: Fit, tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("one two three " * 5000)
+    sections = fit("training.updates=1", "text.min_count=1").task.sections
+    lines = list(embed._lines(sections))
+    assert max(map(len, lines)) < 2 * embed.PIECE
+    assert " ".join(lines).split() == ["one", "two", "three"] * 5000

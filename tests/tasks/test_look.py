@@ -89,5 +89,23 @@ def test_what_is_held_out_is_counted_by_distinct_texts(tmp_path: Path) -> None:
     written = tasks.find("translate").look([tmp_path / "pairs.tsv"])
     assert "dev_size = 10\ntest_size = 10\n" in written
     (tmp_path / "pairs.tsv").write_text("a\tb\nc\td\n")
-    with pytest.raises(UserError, match="2 pairs with 2 different targets are too few"):
+    with pytest.raises(UserError, match="2 pairs with 2 different targets: too few"):
         tasks.find("translate").look([tmp_path / "pairs.tsv"])
+
+
+def test_the_two_keys_of_a_jsonl_are_its_sides(tmp_path: Path) -> None:
+    path, recipe = tmp_path / "a.jsonl", tmp_path / "my.toml"
+    rows = [f'{{"id": {n}, "en": "line {n} of text", "fr": "ligne {n}"}}\n' for n in range(30)]
+    path.write_text("".join(rows))
+    recipe.write_text(tasks.find("translate").look([path]))
+    assert Recipe.read(recipe).sections.data.columns == ("en", "fr")  # type: ignore[attr-defined]
+    path.write_text("".join(row.replace('"id": ', '"id": "x", "n": ') for row in rows))
+    with pytest.raises(
+        UserError, match="have the keys id, en, fr: leave two of them, or call two source and"
+    ):
+        tasks.find("translate").look([path])
+    path.write_text(rows[0])
+    with pytest.raises(
+        UserError, match=r"a\.jsonl: 1 pair with 1 different target: too few to hold some out"
+    ):
+        tasks.find("translate").look([path])

@@ -123,3 +123,12 @@ def test_a_dollar_in_a_path_begins_no_variable(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "a$c.txt").write_text("".join(f"{n % 3} text {n} here\n" for n in range(60)))
     assert "a$$b/a$$c.txt" in look_labels.classify([folder / "a$c.txt"])
+
+
+def test_the_two_keys_of_a_jsonl_are_text_and_label(tmp_path: Path) -> None:
+    rows = [f'{{"stars": "{n % 3}", "review": "It was {n}."}}\n' for n in range(60)]
+    (tmp_path / "a.jsonl").write_text("".join(rows))
+    assert read(look_labels.classify([tmp_path / "a.jsonl"]), tmp_path)["data"]["columns"] == [
+        "review",
+        "stars",
+    ]

@@ -262,3 +262,11 @@ def test_references_are_in_the_normal_form_that_is_written(make: Any) -> None:
     assert [each.references for each in translator.task.segments("dev")] == [["\u00e9"], ["o"], ["u"]]
     scores = translator.task.evaluate(translator.models, "dev")
     assert scores["perplexity"].over == translator.task.target.digest
+
+
+@pytest.mark.parametrize("kind", ["bpe", "character"])
+def test_a_line_of_white_space_is_empty_whatever_the_tokenizer(make: Any, kind: str) -> None:
+    size = "text.source.size=260" if kind == "bpe" else "text.source.min_count=1"
+    translator = make(f"text.source.kind={kind}", size, lines=[("a b", "A"), (" ", "B"), ("b", "C")])
+    assert [each.tokens for each in translator.translate([" "])] == [[]]
+    assert len(translator.task.plan(1, 0)[0].source_lengths) == 2

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -45,4 +46,25 @@ def test_mistakes_name_the_archive(archive: Path) -> None:
         list(read_archive(archive, "set/train", "ascii"))
     archive.write_bytes(archive.read_bytes()[:60])
     with pytest.raises(UserError, match=r"set\.tar\.gz: "):
+        list(read_archive(archive, "set/train"))
+
+
+def test_lines_end_as_in_any_file_and_hidden_ones_are_no_texts(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as made:
+        for name, content in [
+            ("set/pos/1.txt", "\ufeffa\u2028b\x0cc\r\nd".encode()),
+            ("set/pos/._1.txt", b"\xff"),
+        ]:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            made.addfile(entry, io.BytesIO(content))
+    assert [record.fields for record in read_archive(tmp_path / "a.tar", "set")] == [
+        ("a\u2028b\x0cc d", "pos")
+    ]
+
+
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-20], lambda whole: whole[:40] + b"\x00" * 200])
+def test_a_damaged_archive_is_told_as_such(archive: Path, damage: Callable[[bytes], bytes]) -> None:
+    archive.write_bytes(damage(archive.read_bytes()))
+    with pytest.raises(UserError, match=r"set\.tar\.gz: damaged \(.+\): fetch it again"):
         list(read_archive(archive, "set/train"))

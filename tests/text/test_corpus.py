@@ -82,7 +82,7 @@ def test_parallel_files(write):
 def test_parallel_files_of_unequal_length(left, right, write):
     paths = [write("f.fr", left), write("f.en", right)]
     counts = left.count("\n"), right.count("\n")
-    with pytest.raises(UserError, match=f"f.fr has {counts[0]} lines but .*f.en has {counts[1]} lines"):
+    with pytest.raises(UserError, match=f"f.fr has {counts[0]} lines? but .*f.en has {counts[1]} lines?"):
         list(corpus.read_parallel(paths))
 
 
@@ -189,3 +189,34 @@ def test_lines_of_white_space_and_a_header_are_no_examples(write):
     path = write("a.tsv", "de\ten\na\tb\n  \nc\td\n")
     records = corpus.read_table(path, None, ["source", "target"], header=True)
     assert [(each.fields, each.line) for each in records] == [(("a", "b"), 2), (("c", "d"), 4)]
+
+
+@pytest.mark.parametrize(("head", "form"), [(b"\x1f\x8b\x08", "gzip"), (b"PK\x03\x04", "zip")])
+def test_a_compressed_file_is_told_as_such(write, head, form):
+    with pytest.raises(UserError, match=rf"a\.tsv\.gz: compressed \({form}\): unpack it first"):
+        list(corpus.read_lines(write("a.tsv.gz", head + b"\x00\xff\n")))
+
+
+def test_long_lines_in_pieces_that_end_at_a_space(write):
+    path = write("a.txt", "one two three\nfour\nfive sixsixsix seven eight nine\nten eleven")
+    found = list(corpus.read_lines(path, longest=8))
+    assert " ".join(found).split() == path.read_text().split()
+    assert found == ["one two", "three", "four", "five", "sixsixsix", "seven", "eight nine", "ten", "eleven"]
+    assert list(corpus.read_lines(path, longest=100)) == path.read_text().split("\n")
+
+
+def test_the_keys_that_hold_texts(write):
+    path = write("a.jsonl", '{"n": 1, "translation": {"en": "a", "fr": "b"}, "id": "x"}\n')
+    assert corpus.text_keys(path) == ["translation.en", "translation.fr", "id"]
+    assert corpus.text_keys(write("b.jsonl", "\n")) == []
+    with pytest.raises(
+        UserError, match=r"no key 'source'; known: .* \(data\.columns, of plain text data\.column"
+    ):
+        list(corpus.read_jsonl(path, ["source"]))
+
+
+def test_hidden_files_are_no_texts(tmp_path):
+    for name in ("pos/1.txt", "pos/.DS_Store", ".cache/2.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"good" if name == "pos/1.txt" else b"\xff")
+    assert [each.fields for each in corpus.read_folders(tmp_path)] == [("good", "pos")]

@@ -108,3 +108,11 @@ def test_texts_within_an_archive(corpus: Make, tmp_path: Path) -> None:
     made = corpus(train="set.tar.gz/set")
     assert texts(made) == ["good film", "no"]
     assert texts(corpus(train="set.tar.gz/set", form="documents", dev_size=1)) in (["good film"], ["no"])
+
+
+def test_hidden_files_and_folders_are_no_texts(tmp_path):
+    for name in ("texts/a.txt", "texts/.DS_Store", "texts/.git/config"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"good" if name == "texts/a.txt" else b"\xff")
+    data = PlainData(train=str(tmp_path / "texts"))
+    assert [record.fields for record in PlainCorpus(data).read("train")] == [("good",)]

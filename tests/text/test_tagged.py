@@ -30,6 +30,8 @@ def test_a_sentence_is_in_one_part_alone(tmp_path: Path) -> None:
 
 
 def test_sentences_to_tag_need_no_tag() -> None:
+    conllu = columns(TaggedData(train="x", tag=4), conllu=True)
+    assert [*conllu.tagged([(1, "1\tdo" + "\t_" * 8)], ["AUX"])] == ["1\tdo\t_\tAUX" + "\t_" * 6]
     assert columns(TaggedData(train="x", word=2), conllu=False).words([(1, "1 a")], "f") == ["a"]
     with pytest.raises(UserError, match=r"f:1: column 2 is wanted"):
         columns(TaggedData(train="x", word=2), conllu=False).words([(1, "a")], "f")

@@ -9,7 +9,7 @@ import typer
 from unrolled.cli.everywhere import settings
 from unrolled.cli.lines import all_lines
 from unrolled.cli.running import JsonOption, to_json
-from unrolled.errors import UserError
+from unrolled.errors import UserError, counted
 
 app = typer.Typer(add_completion=False)
 
@@ -50,7 +50,7 @@ def bleu(
     for reference, column in zip(references, columns, strict=True):
         if len(column) != len(lines):
             raise UserError(
-                f"{hypotheses} has {len(lines)} lines but {reference} has {len(column)}: one each"
+                f"{hypotheses} has {counted(len(lines), 'line')} but {reference} has {len(column)}: one each"
             )
     score = metrics.bleu(
         lines,

@@ -11,7 +11,7 @@ import typer
 from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, open_run, to_json
 from unrolled.cli.show import show_scores, show_table
-from unrolled.errors import UserError
+from unrolled.errors import UserError, counted
 from unrolled.files import check_output
 
 if TYPE_CHECKING:
@@ -145,7 +145,8 @@ def analogy(
     if len(three) != 3:
         # A shell may have put the names of files in the place of the question mark.
         raise UserError(
-            f"{len(three)} words ({' '.join(three)}): three are wanted, as in  man : king :: woman : '?'"
+            f"{counted(len(three), 'word')} ({' '.join(three)}): three are wanted, as in"
+            "  man : king :: woman : '?'"
         )
     found = _open(ctx, vectors).most_similar([three[1], three[2]], [three[0]], topn=number)
     if json:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json as json_module
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from unrolled.cli.everywhere import settings
 from unrolled.cli.running import JsonOption, to_json
+from unrolled.cli.show import interval
+
+if TYPE_CHECKING:
+    from unrolled.runs import TrainingSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -45,7 +50,7 @@ def info(
     if json:
         print(to_json(facts, indent=2))
     else:
-        _print(facts)
+        _print({**facts, **({"run": _brief(facts["run"])} if run is not None else {})})
 
 
 def describe_machine(device: str, threads: int | None) -> dict[str, Any]:
@@ -79,17 +84,30 @@ def describe_run(run: Path) -> dict[str, Any]:
     folder = RunFolder(run)
     recipe = open_recipe(folder)
     task = tasks.find(recipe.task)
-    last = _last_line(folder.log)
+    last, scores = _last_line(folder.log), folder.read_scores()
+    checkpoints = sorted(path.name for path in folder.state.glob("*") if path.name.isdigit())
     return {
         "folder": str(run),
         "task": task.name,
         "shape": task.shape,
         "use": f"unrolled {task.verb} {run}",
         "parameters": _parameters(folder.model),
-        "checkpoints": sorted(path.name for path in folder.state.glob("*") if path.name.isdigit()),
+        "checkpoints": checkpoints,
+        "trained": _trained(recipe.training, checkpoints, scores),
         "last_log": last,
-        "scores": folder.read_scores(),
+        "scores": scores,
     }
+
+
+def _trained(training: TrainingSettings, checkpoints: Sequence[str], scores: dict[str, Any]) -> str:
+    """How far the training is."""
+    if not checkpoints:
+        return "not yet"
+    update = int(checkpoints[-1])
+    # Scores of the last update are the last that a training writes.
+    state = "finished" if scores.get("update") == update else "not finished: the same train command goes on"
+    wanted = f" of {training.updates:,}" if training.updates is not None else ""
+    return f"update {update:,}{wanted}, {state}"
 
 
 def _parameters(path: Path) -> int | None:
@@ -114,6 +132,28 @@ def _version(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _brief(run: dict[str, Any]) -> dict[str, Any]:
+    """What a person reads of a run: of each score its value and interval, of the log no list."""
+    last = run["last_log"]
+    return {
+        **run,
+        "last_log": last and {name: value for name, value in last.items() if not isinstance(value, list)},
+        "scores": {
+            part: {name: _figure(score) for name, score in scores.items()}
+            if isinstance(scores, dict)
+            else scores
+            for part, scores in run["scores"].items()
+        },
+    }
+
+
+def _figure(score: Any) -> Any:
+    if not isinstance(score, dict):
+        return score
+    found = interval(score.get("low"), score.get("high"))
+    return f"{score.get('value', 0.0):.2f}" + (found and f" ({found})")
 
 
 def _print(facts: dict[str, Any], indent: str = "") -> None:

@@ -9,7 +9,7 @@ import typer
 from unrolled.cli.everywhere import settings
 from unrolled.cli.lines import all_lines, print_line
 from unrolled.cli.running import JsonOption, RunArgument, WithOption, open_run, to_json
-from unrolled.errors import UserError
+from unrolled.errors import UserError, counted
 
 app = typer.Typer(add_completion=False)
 
@@ -53,7 +53,8 @@ def score(
     sides = [side for side in (source, target) if side is not None] or [file or "-"]
     texts = [all_lines(side) for side in sides]
     if len(texts[0]) != len(texts[-1]):
-        raise UserError(f"{sides[0]} has {len(texts[0])} lines but {sides[1]} has {len(texts[1])}: one each")
+        lines = counted(len(texts[0]), "line")
+        raise UserError(f"{sides[0]} has {lines} but {sides[1]} has {len(texts[1])}: one each")
     found = predictor.score(*texts)
     if json:
         print(to_json([each.as_dict() for each in found], indent=2))

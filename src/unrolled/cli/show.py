@@ -15,12 +15,14 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: s
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=title or None, title_justify="left")
+        # Not as strings, in which square brackets would be markup.
+        table = Table(title=Text(title, style="table.title") if title else None, title_justify="left")
         for index, name in enumerate(header):
-            table.add_column(name, justify="right" if index else "left", overflow="fold")
+            table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
         for row in rows:
-            table.add_row(*(cell.replace("[", r"\[") for cell in row))
+            table.add_row(*map(Text, row))
         Console().print(table)
         return
     if title:

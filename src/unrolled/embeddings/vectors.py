@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from unrolled import metrics
 from unrolled.embeddings.questions import read_analogies, read_pairs
-from unrolled.errors import UserError
+from unrolled.errors import UserError, counted
 from unrolled.text.vectors import Form, Matrix, open_mapped, write
 
 Vector = Float32[np.ndarray, " size"]
@@ -164,7 +164,9 @@ class Vectors:
         """
         words = list(words)
         if len(words) < 3:
-            raise UserError(f"{len(words)} words: three at least are wanted to say which is the odd one out")
+            raise UserError(
+                f"{counted(len(words), 'word')}: three at least are wanted to say which is the odd one out"
+            )
         units = self.units(words)
         return words[int((units @ _normal(units.mean(0))).argmin())]
 

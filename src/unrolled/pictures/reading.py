@@ -52,7 +52,9 @@ def read_picture(data: bytes, path: str | Path, *, size: int | None = None) -> I
                     picture.draft("RGB", (size, size))
                 picture.load()
                 if picture.mode in ("I", "F"):
-                    raise BadPicture(f"{path}: mode {picture.mode} says not what is white: save 8 or 16 bits")
+                    raise BadPicture(
+                        f"{path}: mode {picture.mode} does not say what is white: save 8 or 16 bits"
+                    )
                 return _on_white(ImageOps.exif_transpose(picture))
         except Image.DecompressionBombError:
             raise BadPicture(

@@ -15,7 +15,7 @@ import tomlkit
 from pydantic import BaseModel, ValidationError
 
 from unrolled import tasks
-from unrolled.errors import UserError, at, nearest
+from unrolled.errors import UserError, at, counted, nearest
 from unrolled.files import write_whole
 from unrolled.runs.settings import TrainingSettings
 
@@ -106,6 +106,12 @@ class Recipe:
         known = [*(field for field in task.Sections.model_fields if field != "training"), "training"]
         for section, content in values.items():
             if section != "task" and section not in known:
+                homes = [] if isinstance(content, dict) else _homes(task, section)
+                if homes:
+                    raise UserError(
+                        f"{source.place((section,))}: {section} stands in no section: it belongs to"
+                        f" {' or '.join(homes)}"
+                    )
                 raise UserError(
                     f"{source.place((section,))}: unknown section [{section}]: {nearest(section, known)}"
                 )
@@ -262,6 +268,15 @@ def _toml(value: Any) -> str:
     return tomlkit.item(str(value) if isinstance(value, Path) else value).as_string()
 
 
+def _homes(task: type[tasks.Task], key: str) -> list[str]:
+    """The sections that have such a key."""
+    sections = {name: _models(field.annotation) for name, field in task.Sections.model_fields.items()}
+    sections["training"] = [TrainingSettings, *sections.get("training", [])]
+    return [
+        f"[{name}]" for name, models in sections.items() if any(key in each.model_fields for each in models)
+    ]
+
+
 def _extends(task: type[tasks.Task]) -> bool:
     return "training" in task.Sections.model_fields
 
@@ -310,7 +325,14 @@ class _Source:
                 json.dumps(values, default=str), strict=True, context={"folder": self.path.parent.resolve()}
             )
         except ValidationError as error:
-            first = error.errors()[0]
+            first, *others = error.errors()
+            if first["type"] == "missing" and isinstance(
+                first["loc"][-1], int
+            ):  # of a list that is too short
+                *place, least = first["loc"]
+                wanted = 1 + max(int(e["loc"][-1]) for e in (first, *others) if [*e["loc"][:-1]] == place)
+                short = f"{counted(wanted, 'value')} wanted, there {'is' if least == 1 else 'are'} {least}"
+                first = {**first, "type": "too_short", "loc": tuple(place), "msg": short}
             raise UserError(self._explain(model, values, prefix, first)) from None
 
     def _explain(

@@ -35,7 +35,8 @@ class TrainingSettings(BaseModel):
     )
     accumulate: int = Field(1, ge=1, description="batches whose gradients make one update")
     start_from: str | None = Field(
-        None, description="run folder whose weights and tokenizers training starts from"
+        None,
+        description="run folder whose weights and tokenizers training starts from (from the current folder)",
     )
     precision: Literal["float32", "bfloat16", "float64"] = Field(
         "float32", description="bfloat16: autocast, on a GPU; weights stay float32"

@@ -23,6 +23,8 @@ from unrolled.tasks.registry import register
 FIRST = text.Tokenizer.eos + 1
 """The tokenizer's id of the first word; the special tokens before it have no vector."""
 _LINES = 512
+PIECE = 2**14
+"""Bytes that are read of a line at once: a text may be one long line."""
 _TOKENIZER = "tokenizer.words.json"
 
 
@@ -166,6 +168,7 @@ class Embed(base.SelfLearning):
         self, models: Sequence[nn.Module], split: str, *, quick: bool = False, **options: Any
     ) -> dict[str, metrics.Score]:
         """The questions of ``[metrics]``: they are no part of the text, so every split has the same."""
+        base.no_options(self.name, options)
         tests, vectors = self.sections.metrics, WordPredictor(self, models).vectors
         asked = {
             "pairs": (tests.pairs, vectors.evaluate_word_pairs),
@@ -177,7 +180,10 @@ class Embed(base.SelfLearning):
             if path is not None
         }
         if not scores:
-            raise UserError("nothing to score with: give metrics.pairs or metrics.analogies in the recipe")
+            raise UserError(
+                f"nothing to score with: unrolled embed evaluate {self.folder} --pairs FILE, or --analogies"
+                " FILE"
+            )
         return scores
 
     def _rows(self, progress: base.Progress) -> Iterator[text.Ids]:
@@ -204,7 +210,9 @@ def _lines(sections: EmbedSections) -> Iterator[str]:
     data = sections.data
     plain = text.PlainData(root=data.root, train=data.train, column=data.column)
     found = False
-    for (line,), _, _ in text.PlainCorpus(plain).read("train"):
+    corpus = text.PlainCorpus(plain)
+    corpus.longest = PIECE
+    for (line,), _, _ in corpus.read("train"):
         found = found or bool(line.strip())
         yield line
     if not found:

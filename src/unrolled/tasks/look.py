@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from unrolled import text
-from unrolled.errors import UserError
+from unrolled.errors import UserError, counted
 
 SAMPLE = 200_000
 """Pairs looked at; more would not change the advice."""
@@ -73,13 +73,15 @@ def translate(paths: Sequence[Path]) -> str:
             "both files hold tabs, but two files are a source and a target, line by line: for pairs give one"
             " file, and the other as data.dev in the recipe"
         )
-    source, target, pairs = _sides(text.ParallelCorpus(text.ParallelData(train=train)))
+    columns = _keys(paths[0]) if len(paths) == 1 and text.is_jsonl(paths[0]) else None
+    source, target, pairs = _sides(text.ParallelCorpus(text.ParallelData(train=train, columns=columns)))
     grouped = len(source.distinct) < 0.98 * pairs and source.kind == "character"
     distinct = len((source if grouped else target).distinct)  # what is held out is counted by
     if distinct < 3:
         raise UserError(
-            f"{paths[0]}: {pairs} pairs with {distinct} different {'source' if grouped else 'target'}s are"
-            " too few to hold some out for dev and for test"
+            f"{paths[0]}: {counted(pairs, 'pair')} with {distinct} different"
+            f" {'source' if grouped else 'target'}{'s' * (distinct != 1)}: too few to hold some out for dev"
+            " and for test"
         )
     held_out = max(1, min(2000, distinct // 20))
     pronounces = source.kind == "character" and target.kind == "symbol"
@@ -88,6 +90,7 @@ def translate(paths: Sequence[Path]) -> str:
     epochs = 20 if pairs >= 50_000 else 40 if pairs >= 5_000 else 100
     report = '["word_error_rate", "phoneme_error_rate"]' if pronounces else '["bleu", "chrf"]'
     more = " or more" if pairs == SAMPLE else ""
+    named = f"\ncolumns = {_toml(columns)}" if columns else ""
     return f"""\
 # A translator for {pairs:,}{more} pairs of lines.
 #   source: {source.about()}
@@ -96,7 +99,7 @@ def translate(paths: Sequence[Path]) -> str:
 task = "translate"
 
 [data]
-train = {_toml(train)}
+train = {_toml(train)}{named}
 # Held out of the pairs above: dev chooses the best weights, test is reported. No held-out {
         "source" if grouped else "target"
     } is seen in training.
@@ -141,6 +144,23 @@ length_penalty = 0.7
 [metrics]
 report = {report}
 """
+
+
+def _keys(path: Path) -> tuple[str, str] | None:
+    """Which keys of a JSONL hold the two sides, where they are not called source and target.
+
+    Raises:
+        UserError: there are others, but not two.
+    """
+    known = text.text_keys(path)
+    if not known or {"source", "target"}.issubset(known):
+        return None
+    if len(known) != 2:
+        raise UserError(
+            f"{path}: which texts are pairs? Its lines have the keys {', '.join(known)}: leave two of them,"
+            " or call two source and target"
+        )
+    return known[0], known[1]
 
 
 def _sides(corpus: text.ParallelCorpus) -> tuple[Side, Side, int]:

@@ -187,7 +187,17 @@ def _form(path: Path) -> dict[str, tuple[Any, str]]:
         found = {"encoding": ("latin-1", "")}
     cells = [line.split("\t") for line in lines if line.strip()]
     count = min(map(len, cells), default=0)
-    if text.is_jsonl(path) or count < 2:
+    if text.is_jsonl(path):
+        keys = text.text_keys(path)
+        if len(keys) == 2 and not {"text", "label"}.issubset(keys):
+            # The label is what has fewer values.
+            values = zip(*(record.fields for record in text.read_jsonl(path, keys)), strict=True)
+            few, many = (
+                key for _, key in sorted((len({*each}), key) for each, key in zip(values, keys, strict=True))
+            )
+            found["columns"] = ((many, few), "")
+        return found
+    if count < 2:
         return found
     columns = list(zip(*(row[:count] for row in cells), strict=True))
     label = min(range(count), key=lambda each: (_no_labels(columns[each], count), -each))

@@ -174,7 +174,8 @@ class Translate(writing.WritingTask[text.Ids]):
         return self.source, self.target
 
     def read(self, lines: Sequence[str]) -> list[text.Ids]:
-        return self.source.encode_many(lines)
+        # Of white space alone, some tokenizers make tokens: there is nothing to read all the same.
+        return self.source.encode_many([line if line.strip() else "" for line in lines])
 
     def kept(self, sources: Sequence[str]) -> list[text.Ids]:
         return self.read(sources)

@@ -4,7 +4,7 @@ from unrolled.text.archive import archive_of
 from unrolled.text.batches import Padded, pad, plan
 from unrolled.text.captions import CaptionCorpus, CaptionData
 from unrolled.text.conll import TaggedSentence, blocks, read_columns, read_conllu
-from unrolled.text.corpus import Record, is_jsonl, read_lines
+from unrolled.text.corpus import Record, is_jsonl, read_jsonl, read_lines, text_keys
 from unrolled.text.detokenize import detokenize
 from unrolled.text.forms import Forms, Numbers
 from unrolled.text.label_settings import (
@@ -87,9 +87,11 @@ __all__ = [
     "plan",
     "read_columns",
     "read_conllu",
+    "read_jsonl",
     "read_lines",
     "read_part",
     "stream_windows",
+    "text_keys",
     "train_tokenizers",
     "write_part",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from unrolled.errors import UserError, at
-from unrolled.text.corpus import Record, unreadable
+from unrolled.errors import UserError
+from unrolled.text.corpus import Record, decoded, hidden, unreadable
 
 _ENDINGS = (".tar.gz", ".tgz", ".tar")
 
@@ -30,29 +32,19 @@ def read_archive(archive: Path, folder: str, encoding: str = "utf-8") -> Iterato
         with tarfile.open(archive) as opened:
             for member in opened:
                 place = PurePosixPath(member.name)
-                if not member.isfile() or str(place.parent.parent) != folder:
+                if not member.isfile() or str(place.parent.parent) != folder or hidden(place):
                     continue
                 found = True
                 file = opened.extractfile(member)
                 assert file is not None
-                yield Record(
-                    (_decode(file.read(), encoding, f"{archive}/{place}"), place.parent.name),
-                    f"{archive}/{place}",
-                    1,
-                )
+                path = f"{archive}/{place}"
+                yield Record((" ".join(decoded(file, path, encoding)), place.parent.name), path, 1)
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        why = str(error).partition("\n")[0].rstrip(":")  # tarfile lists all the forms it tried
+        raise UserError(f"{archive}: damaged ({why}): fetch it again") from None
     except OSError as error:
         raise unreadable(archive, error) from None
-    except (tarfile.TarError, EOFError) as error:
-        raise UserError(f"{archive}: damaged ({error}): fetch it again") from None
     if not found:
         raise UserError(
             f"{archive}: has no text files in folders within {folder}: one folder a class is wanted"
         )
-
-
-def _decode(content: bytes, encoding: str, path: str) -> str:
-    try:
-        return " ".join(content.decode(encoding).splitlines())
-    except UnicodeDecodeError as error:
-        line = content[: error.start].count(b"\n") + 1
-        raise UserError(f"{at(path, line)}: not valid {encoding.upper()}") from None

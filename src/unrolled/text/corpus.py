@@ -7,15 +7,18 @@ ordinary text, so that parallel files never come apart. A byte order mark at the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import Any, BinaryIO, NamedTuple
 
-from unrolled.errors import UserError, at, nearest
+from unrolled.errors import UserError, at, counted, nearest
 
 Column = int | str
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_PACKED = {b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How compressed files begin."""
 
 
 class Record(NamedTuple):
@@ -26,11 +29,12 @@ class Record(NamedTuple):
     line: int
 
 
-def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
+def read_lines(path: str | Path, encoding: str = "utf-8", *, longest: int | None = None) -> Iterator[str]:
     """The lines of a text file without their ends, streamed.
 
     Args:
         encoding: one in which a line feed is one byte (UTF-8, Latin-1, Windows-1252 …).
+        longest: lines of more bytes come in pieces that end at a space.
 
     Raises:
         UserError: the file is missing or unreadable, or a line is not valid text.
@@ -40,19 +44,45 @@ def read_lines(path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
     except OSError as error:
         raise unreadable(path, error) from None
     with file:
-        number = 0
         try:
-            if file.peek(3)[:3] == _BYTE_ORDER_MARK:
-                file.read(3)
-            for number, raw in enumerate(file, 1):  # noqa: B007 (used when decoding fails)
-                yield raw.removesuffix(b"\n").removesuffix(b"\r").decode(encoding)
-        except UnicodeDecodeError as error:
-            raise UserError(
-                f"{at(path, number)}: not valid {encoding.upper()} (byte {error.object[error.start]:#04x} at"
-                f" position {error.start + 1}); convert the file first, for example with iconv"
-            ) from None
+            yield from decoded(file if longest is None else _pieces(file, longest), path, encoding)
         except OSError as error:  # a folder opens on some systems and fails only here
             raise unreadable(path, error) from None
+
+
+def decoded(raws: Iterable[bytes], path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
+    """Lines as bytes, of what is called ``path``, as text.
+
+    Raises:
+        UserError: a line is not valid text.
+    """
+    number = 0
+    try:
+        for number, raw in enumerate(raws, 1):
+            if number == 1:
+                if packed := next((form for head, form in _PACKED.items() if raw.startswith(head)), None):
+                    raise UserError(f"{path}: compressed ({packed}): unpack it first")
+                raw = raw.removeprefix(_BYTE_ORDER_MARK)
+                if not raw:
+                    continue
+            yield raw.removesuffix(b"\n").removesuffix(b"\r").decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{at(path, number)}: not valid {encoding.upper()} (byte {error.object[error.start]:#04x} at"
+            f" position {error.start + 1}); convert the file first, for example with iconv"
+        ) from None
+
+
+def _pieces(file: BinaryIO, longest: int) -> Iterator[bytes]:
+    rest = b""
+    while more := file.readline(longest):
+        raw, rest = rest + more, b""
+        if len(more) == longest and not more.endswith(b"\n"):
+            raw, _, rest = raw.rpartition(b" ")
+        if raw:
+            yield raw
+    if rest:
+        yield rest
 
 
 def unreadable(path: str | Path, error: OSError) -> UserError:
@@ -64,14 +94,14 @@ def unreadable(path: str | Path, error: OSError) -> UserError:
     return UserError(f"{path}: cannot be read ({error.strerror})")
 
 
-def read_plain(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]:
-    """One record of one field a line, empty lines too.
+def read_plain(path: str | Path, encoding: str = "utf-8", *, longest: int | None = None) -> Iterator[Record]:
+    """One record of one field a line, empty lines too; ``longest`` as for :func:`read_lines`.
 
     Raises:
         UserError: as :func:`read_lines`.
     """
     name = str(path)
-    for number, line in enumerate(read_lines(path, encoding), 1):
+    for number, line in enumerate(read_lines(path, encoding, longest=longest), 1):
         yield Record((line,), name, number)
 
 
@@ -96,7 +126,9 @@ def read_parallel(paths: Sequence[str | Path], encoding: str = "utf-8") -> Itera
             number + (line is not None) + sum(1 for _ in file)
             for line, file in zip(lines, files, strict=True)
         ]
-        says = " but ".join(f"{path} has {count} lines" for path, count in zip(paths, counts, strict=True))
+        says = " but ".join(
+            f"{path} has {counted(count, 'line')}" for path, count in zip(paths, counts, strict=True)
+        )
         raise UserError(f"{says}: they must be translations of each other line by line")
 
 
@@ -156,6 +188,22 @@ def read_objects(path: str | Path) -> Iterator[tuple[Any, int]]:
             ) from None
 
 
+def text_keys(path: str | Path) -> list[str]:
+    """The keys of a JSONL's first line that hold texts, dotted where one is inside another.
+
+    Raises:
+        UserError: as :func:`read_objects`.
+    """
+
+    def keys(value: Any, prefix: str) -> Iterator[str]:
+        for name, inner in value.items() if isinstance(value, dict) else ():
+            if isinstance(inner, str):
+                yield prefix + name
+            yield from keys(inner, f"{prefix}{name}.")
+
+    return [key for row, _ in islice(read_objects(path), 1) for key in keys(row, "")]
+
+
 def pick(row: Any, key: str, place: str) -> str:
     """The text under a dotted key of nested mappings; numbers and truth values as JSON writes them.
 
@@ -167,7 +215,10 @@ def pick(row: Any, key: str, place: str) -> str:
         if not isinstance(value, dict):
             raise UserError(f"{place}: not an object with a key {name!r}")
         if name not in value:
-            raise UserError(f"{place}: no key {name!r}; {nearest(name, map(str, value))}")
+            raise UserError(
+                f"{place}: no key {name!r}; {nearest(name, map(str, value))}"
+                " (data.columns, of plain text data.column, names another)"
+            )
         value = value[name]
     if isinstance(value, bool | int | float):
         return json.dumps(value)
@@ -233,6 +284,11 @@ def read_labelled(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]
         yield Record((rest[0].rstrip(), label), str(path), number)
 
 
+def hidden(path: PurePath) -> bool:
+    """Whether a file of a folder of texts is none of them, such as ``.DS_Store``."""
+    return path.name.startswith(".")
+
+
 def read_folders(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]:
     """One folder a class, one file a text → fields ``(text, class)``, in the order of the names.
 
@@ -245,8 +301,8 @@ def read_folders(path: str | Path, encoding: str = "utf-8") -> Iterator[Record]:
     if not root.is_dir():
         raise UserError(f"{path}: no such folder")
     found = False
-    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir()):
-        for file in sorted(entry for entry in folder.iterdir() if entry.is_file()):
+    for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not hidden(entry)):
+        for file in sorted(entry for entry in folder.iterdir() if entry.is_file() and not hidden(entry)):
             found = True
             yield Record((" ".join(read_lines(file, encoding)), folder.name), str(file), 1)
     if not found:

@@ -23,6 +23,8 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
     """
 
     noun = "texts"
+    longest: int | None = None
+    """Lines of more bytes are read in pieces."""
 
     def key(self, example: Record) -> str:
         return example.fields[0]
@@ -75,7 +77,7 @@ class PlainCorpus(PartedCorpus[Record, PlainData]):
             elif self.data.form == "documents":
                 yield Record(("\n".join(read_lines(file)),), str(file), 1)
             else:
-                yield from read_plain(file)
+                yield from read_plain(file, longest=self.longest)
 
     @cached_property
     def _borders(self) -> list[tuple[str, int]]:
@@ -119,4 +121,8 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_file():
         yield path
     elif path.is_dir():
-        yield from sorted(file for file in path.rglob("*") if file.is_file())
+        yield from sorted(
+            file
+            for file in path.rglob("*")
+            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )

@@ -173,11 +173,12 @@ def _filter(
     kept: list[list[Ids]] = [[] for _ in sides]
     for record, rows in zip(chunk, zip(*sides, strict=True), strict=True):
         lengths = [len(row) for row in rows]
-        if min(lengths) > 0 and max(lengths) <= max_length:
+        blank = min(lengths) == 0 or not all(map(str.strip, record.fields))
+        if not blank and max(lengths) <= max_length:
             for side, row in zip(kept, rows, strict=True):
                 side.append(row)
             continue
-        if min(lengths) == 0:
+        if blank:
             result.empty += 1
         else:
             result.too_long += 1

@@ -39,5 +39,10 @@ def conllu_tag(data: TaggedData) -> str:
 
 
 def columns(data: TaggedData, *, conllu: bool) -> Columns:
-    """The columns of sentences that are to be tagged: they need no tag yet."""
-    return Columns.of_conllu(conllu_tag(data)) if conllu else Columns(data.word, data.word)
+    """The columns of sentences that are to be tagged: they need no tag yet.
+
+    In CoNLL-U a tagger whose tags had a column's number writes upos.
+    """
+    if not conllu:
+        return Columns(data.word, data.word)
+    return Columns.of_conllu(data.tag if isinstance(data.tag, str) else "upos")

@@ -17,6 +17,7 @@ from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.load import open_recipe, same_tokenizers
 from unrolled.runs.weights import mapped_tensors, restore
+from unrolled.text.settings import expand
 from unrolled.training import sources
 from unrolled.training.checks import check_training
 from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
@@ -198,7 +199,7 @@ def _start(recipe: Recipe, folder: RunFolder) -> RunFolder | None:
     """
     if recipe.training.start_from is None:
         return None
-    start = RunFolder(recipe.training.start_from)
+    start = RunFolder(expand(recipe.training.start_from))
     start.check()
     mapped_tensors(start.model)
     for name, path in start.tokenizers.items():
