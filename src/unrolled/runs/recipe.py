@@ -326,13 +326,13 @@ class _Source:
             )
         except ValidationError as error:
             first, *others = error.errors()
-            if first["type"] == "missing" and isinstance(
-                first["loc"][-1], int
-            ):  # of a list that is too short
-                *place, least = first["loc"]
-                wanted = 1 + max(int(e["loc"][-1]) for e in (first, *others) if [*e["loc"][:-1]] == place)
-                short = f"{counted(wanted, 'value')} wanted, there {'is' if least == 1 else 'are'} {least}"
-                first = {**first, "type": "too_short", "loc": tuple(place), "msg": short}
+            place, last = first["loc"][:-1], first["loc"][-1]
+            if first["type"] == "missing" and isinstance(last, int):
+                # A list is too short: each value that lacks is an error.
+                wanted = 1 + max(int(e["loc"][-1]) for e in (first, *others) if e["loc"][:-1] == place)
+                are = "is" if last == 1 else "are"
+                short = f"{counted(wanted, 'value')} wanted, there {are} {last}"
+                first = {**first, "type": "too_short", "loc": place, "msg": short}
             raise UserError(self._explain(model, values, prefix, first)) from None
 
     def _explain(
