@@ -158,9 +158,9 @@ def _figure(score: Any) -> Any:
 
 def _print(facts: dict[str, Any], indent: str = "") -> None:
     for name, value in facts.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             print(f"{indent}{name}")
             _print(value, indent + "  ")
-        elif value not in (None, [], ""):
+        elif value not in (None, [], {}, ""):
             shown = ", ".join(map(str, value)) if isinstance(value, list) else value
             print(f"{indent}{name:<17} {shown}")

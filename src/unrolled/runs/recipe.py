@@ -326,9 +326,9 @@ class _Source:
             )
         except ValidationError as error:
             first, *others = error.errors()
-            place, last = first["loc"][:-1], first["loc"][-1]
-            if first["type"] == "missing" and isinstance(last, int):
+            if first["type"] == "missing" and isinstance(last := first["loc"][-1], int):
                 # A list is too short: each value that lacks is an error.
+                place = first["loc"][:-1]
                 wanted = 1 + max(int(e["loc"][-1]) for e in (first, *others) if e["loc"][:-1] == place)
                 are = "is" if last == 1 else "are"
                 short = f"{counted(wanted, 'value')} wanted, there {are} {last}"

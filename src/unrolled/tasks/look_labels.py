@@ -191,10 +191,8 @@ def _form(path: Path) -> dict[str, tuple[Any, str]]:
         keys = text.text_keys(path)
         if len(keys) == 2 and not {"text", "label"}.issubset(keys):
             # The label is what has fewer values.
-            values = zip(*(record.fields for record in text.read_jsonl(path, keys)), strict=True)
-            few, many = (
-                key for _, key in sorted((len({*each}), key) for each, key in zip(values, keys, strict=True))
-            )
+            rows = [record.fields for record in islice(text.read_jsonl(path, keys), SAMPLE)]
+            few, many = sorted(keys, key=lambda key: len({row[keys.index(key)] for row in rows}))
             found["columns"] = ((many, few), "")
         return found
     if count < 2:
