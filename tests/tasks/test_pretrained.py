@@ -110,3 +110,42 @@ def test_a_file_that_does_not_fit_is_refused(
 def test_frozen_words_cannot_be_tied_to_their_projection(fit: Callable[..., Path]) -> None:
     with pytest.raises(UserError, match="frozen_embeddings: words tied to their projection"):
         fit('model.target_embeddings="words.txt"', "model.frozen_embeddings=true", 'model.tie="target"')
+
+
+def test_vectors_are_learnt_from_the_training_texts(
+    fit: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = [
+        'model.embeddings="skip-gram"',
+        'model.target_embeddings="skip-gram"',
+        "model.frozen_embeddings=true",
+    ]
+    tables = []
+    for threads in (1, 2):
+        run = tmp_path / f"own-{threads}"
+        train(tmp_path / "recipe.toml", run, overrides=own, threads=threads, progress=False)
+        tables += [table(run)[0], table(run, "target")[0]]
+        assert not (run / "cache" / "embeddings").exists(), "what it needed meanwhile is gone"
+    assert torch.equal(tables[0], tables[2])
+    assert torch.equal(tables[1], tables[3])
+    assert "model.embeddings: learning the words' vectors" in capsys.readouterr().err
+    fresh, _ = table(fit())
+    words = slice(4, None)
+    assert not torch.equal(tables[0][words], fresh[words])
+    assert tables[0][words].std() < 0.2, "as skip-gram begins, not as a table does"
+
+
+@pytest.mark.parametrize("characters", ["none", "convolution"])
+def test_a_classifiers_too(tmp_path: Path, characters: str) -> None:
+    lines = [f"{'ab'[i % 2]} {WORDS[i % 4]} {WORDS[i % 3]} {WORDS[i % 2]}" for i in range(12)]
+    (tmp_path / "texts").write_text("\n".join(lines) + "\n")
+    (tmp_path / "recipe.toml").write_text(
+        'task = "classify"\n[data]\ntrain = "texts"\n[text]\nmin_count = 2\n[model]\nembedding_size = 6\n'
+        f'hidden_size = 4\nembeddings = "skip-gram"\ncharacters = "{characters}"\nfrozen_embeddings = true\n'
+        "[training]\nupdates = 2\nvalidate_every = 0\ntensorboard = false\n"
+    )
+    trained = train(tmp_path / "recipe.toml", tmp_path / "run", threads=1, progress=False)
+    weight = trained.models[0].reader.embedding.weight  # type: ignore[union-attr]
+    assert weight.shape == (8, 6)
+    assert weight[4:].abs().max() < 0.2
+    assert weight[1].abs().max() > 0.2, "the unknown word's is as fresh as ever"

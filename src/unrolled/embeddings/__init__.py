@@ -3,6 +3,7 @@
 from unrolled.embeddings.corpus import Corpus
 from unrolled.embeddings.memory import give_back
 from unrolled.embeddings.method import METHODS, Method
+from unrolled.embeddings.pretraining import skip_gram
 from unrolled.embeddings.projection import pca, t_sne
 from unrolled.embeddings.settings import BlockSettings, CorpusData, VectorSettings, WordSettings, WordTests
 from unrolled.embeddings.vectors import Vectors
@@ -19,5 +20,6 @@ __all__ = [
     "WordTests",
     "give_back",
     "pca",
+    "skip_gram",
     "t_sne",
 ]

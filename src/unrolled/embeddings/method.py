@@ -211,6 +211,8 @@ class _Lazy(Sequence[Step]):
         return self._length
 
     def __getitem__(self, index: int) -> Step:  # type: ignore[override]
+        if not 0 <= index < self._length:
+            raise IndexError(index)
         return self._make(index)
 
 

@@ -27,7 +27,8 @@ class TableSettings(BaseModel):
     embeddings: str | None = Field(
         None,
         description="file of word vectors (word2vec or GloVe, a path as in [data]) that the words start from,"
-        " those read where others are written; words it lacks start at random",
+        " those read where others are written; words it lacks start at random. Or skip-gram: vectors learnt"
+        " from the training texts before all else",
     )
     frozen_embeddings: bool = Field(False, description="training leaves the vectors of a file as they are")
 
@@ -201,7 +202,7 @@ class EncoderDecoderSettings(DecoderSettings):
     """An encoder that reads a sequence of words, and a decoder that writes another."""
 
     target_embeddings: str | None = Field(
-        None, description="file of word vectors that the words written start from"
+        None, description="file of word vectors that the words written start from, or skip-gram"
     )
     encoder_layers: int = Field(1, ge=1, description="cells upon one another in the encoder")
     bidirectional: bool = Field(True, description="read the source in both directions")

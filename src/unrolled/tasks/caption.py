@@ -257,7 +257,7 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
         made = cast("models.Captioner", model)
-        pretrained.fill(self.sections, "embeddings", made.decoder.embedding, self.target, say)
+        pretrained.fill(self, "embeddings", made.decoder.embedding, self.target, self._train[1], say)
         if made.encoder.network is not None:
             made.encoder.network.load_state_dict(make_network(self.sections.pictures).state_dict())
 

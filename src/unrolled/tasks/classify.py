@@ -184,7 +184,9 @@ class Classify(base.Task):
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
         table = cast("models.Classifier", model).reader.embedding
-        pretrained.fill(self.sections, "embeddings", table, self.tokenizer, say)
+        texts, _, forms = self._train
+        rows = (forms.words[text] for text in texts)
+        pretrained.fill(self, "embeddings", table, self.tokenizer, rows, say)
 
     # Training.
 

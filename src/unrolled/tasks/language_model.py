@@ -151,7 +151,7 @@ class LanguageModel(base.Task):
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
         table = cast("models.LanguageModel", model).embedding
-        pretrained.fill(self.sections, "embeddings", table, self.tokenizer, say)
+        pretrained.fill(self, "embeddings", table, self.tokenizer, self._train, say)
 
     # Training.
 

@@ -1,17 +1,25 @@
-"""``[model] embeddings``: word vectors from a file that a model's table starts from, for every task."""
+"""``[model] embeddings``, for every task: what a model's table starts from, word vectors of a file or learnt
+from the training texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from unrolled import embeddings
 from unrolled.errors import UserError
 from unrolled.nn.embedding import Embedding
+from unrolled.tasks.task import Task
 from unrolled.text import Tokenizer, vectors
 from unrolled.text.pretrained import look_up
+
+OWN = "skip-gram"
+"""In the place of a file: vectors of the training texts."""
 
 
 def check(sections: Any, *keys: str) -> None:
@@ -37,17 +45,32 @@ def check(sections: Any, *keys: str) -> None:
             )
 
 
-def fill(sections: Any, key: str, table: Embedding, tokenizer: Tokenizer, say: Callable[[str], None]) -> None:
-    """Fill the table's rows with the vectors of the file under ``key``, and say what share it has.
+def fill(
+    task: Task,
+    key: str,
+    table: Embedding,
+    tokenizer: Tokenizer,
+    rows: Iterable[NDArray[np.integer]],
+    say: Callable[[str], None],
+) -> None:
+    """Fill the table's rows with the vectors of the file under ``key``, and say what share it has; or with
+    those learnt from ``rows``, the training texts as the table's ids.
 
     Raises:
         UserError: as :func:`unrolled.text.vectors.iterate`; or the file has none of the words.
     """
-    path = _path(sections, key)
+    first = tokenizer.eos + 1
+    if getattr(task.sections.model, key) == OWN:
+        say(f"model.{key}: learning the words' vectors from the training texts")
+        texts = (row[row >= first] - first for row in rows)
+        own = embeddings.skip_gram(texts, table.size - first, table.features, task.folder / "cache" / key)
+        table.load_rows(torch.arange(first, table.size), torch.from_numpy(own))
+        return
+    path = _path(task.sections, key)
     if path is None:
         return
     found = look_up(path, tokenizer.vocabulary)
-    words = len(tokenizer.vocabulary) - (tokenizer.eos + 1)
+    words = len(tokenizer.vocabulary) - first
     known = int((found.ids > tokenizer.eos).sum())
     if not known:
         raise UserError(
@@ -62,4 +85,4 @@ def fill(sections: Any, key: str, table: Embedding, tokenizer: Tokenizer, say: C
 
 def _path(sections: Any, key: str) -> Path | None:
     name = getattr(sections.model, key)
-    return None if name is None else Path(sections.data.path(name))
+    return None if name in (None, OWN) else Path(sections.data.path(name))

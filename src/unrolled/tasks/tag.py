@@ -279,7 +279,9 @@ class Tag(base.Task):
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
         table = cast("models.Tagger", model).reader.embedding
-        pretrained.fill(self.sections, "embeddings", table, self.words, say)
+        sentences, _, forms = self._train
+        rows = (forms.words[sentence] for sentence in sentences)
+        pretrained.fill(self, "embeddings", table, self.words, rows, say)
 
     # Training.
 

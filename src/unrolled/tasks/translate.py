@@ -162,8 +162,9 @@ class Translate(writing.WritingTask[text.Ids]):
 
     def begin(self, model: nn.Module, say: Callable[[str], None]) -> None:
         made = cast("models.EncoderDecoder", model)
-        pretrained.fill(self.sections, "embeddings", made.encoder.embedding, self.source, say)
-        pretrained.fill(self.sections, "target_embeddings", made.decoder.embedding, self.target, say)
+        source, target = self._train
+        pretrained.fill(self, "embeddings", made.encoder.embedding, self.source, source, say)
+        pretrained.fill(self, "target_embeddings", made.decoder.embedding, self.target, target, say)
 
     @property
     def target_settings(self) -> text.TokenizerSettings:
