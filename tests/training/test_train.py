@@ -267,7 +267,9 @@ def test_a_loss_that_is_no_number_is_an_error_that_keeps_the_last_checkpoint(
     assert saved.step == 8
 
 
-def test_starting_from_another_runs_weights_takes_its_tokenizers(fit: Fit, tmp_path: Path) -> None:
+def test_starting_from_another_runs_weights_takes_its_tokenizers(
+    fit: Fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = fit("first", "text.source.kind=bpe")
     second = fit("second", f"training.start_from={first}", "training.learning_rate=1e-12")
     mine, theirs = read_tensors(second / "model.safetensors"), read_tensors(first / "model.safetensors")
@@ -275,6 +277,8 @@ def test_starting_from_another_runs_weights_takes_its_tokenizers(fit: Fit, tmp_p
     assert "bpe" in (second / "tokenizer.toy.json").read_text()
     with pytest.raises(UserError, match=r"nowhere: no such run folder"):
         fit("third", f"training.start_from={tmp_path / 'nowhere'}")
+    monkeypatch.setenv("RUNS", str(tmp_path))
+    assert (fit("fifth", "training.start_from=$RUNS/first", "training.updates=1") / "scores.json").exists()
     with pytest.raises(
         UserError, match=r"model.safetensors: 'inside.weight' has shape \(4, 3\), in this model"
     ):

@@ -23,7 +23,7 @@ from unrolled.tasks.registry import register
 FIRST = text.Tokenizer.eos + 1
 """The tokenizer's id of the first word; the special tokens before it have no vector."""
 _LINES = 512
-PIECE = 2**14
+PIECE = 2**13
 """Bytes that are read of a line at once: a text may be one long line."""
 _TOKENIZER = "tokenizer.words.json"
 
