@@ -175,6 +175,14 @@ def test_several_labels(recipe: Path, tmp_path: Path) -> None:
     scores = trained.task.evaluate(trained.models, "test")
     assert scores.keys() == {"accuracy", "macro_f1"}
     assert scores["macro_f1"].value > 95
+    assert trained.task.unconfused == "a text may have several labels (data.several)"
+
+
+def test_data_labels_says_what_it_leaves_out(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("a b\tone\nb c\ttwo\nc d\tthree\n" * 3)
+    parts = [f"data.{part}=train.tsv" for part in ("train", "dev", "test")]
+    _, told = prepare(recipe, tmp_path / "run", 'data.labels=["one", "two"]', *parts)
+    assert "3 texts left out: none of their labels is in data.labels" in told
 
 
 def test_class_weights_move_the_answers(recipe: Path, tmp_path: Path) -> None:

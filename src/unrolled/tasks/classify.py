@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled import metrics, models, text
-from unrolled.errors import UserError, at
+from unrolled.errors import UserError, at, counted
 from unrolled.files import write_whole
 from unrolled.tasks import look_labels, pretrained, rows
 from unrolled.tasks import task as base
@@ -122,7 +122,7 @@ class Classify(base.Task):
             for told in task._unseen(part):
                 progress(told, 1.0)
         if left_out := sum(corpus.left_out.values()):
-            progress(f"{left_out:,} texts left out: none of their labels is in data.labels", 1.0)
+            progress(f"{counted(left_out, 'text')} left out: none of their labels is in data.labels", 1.0)
         found = ", ".join(f"{count:,} {name}" for name, count in zip(task.labels, counts, strict=True))
         progress(f"train: {found}", 1.0)
         # Last, because its presence says that all of the above is whole.
