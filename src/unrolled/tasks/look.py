@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from unrolled import text
 from unrolled.errors import UserError, counted
@@ -50,7 +51,7 @@ class Side:
         """What was seen, for the recipe's comment."""
         return (
             f"{self.words / self.lines:.1f} words and {self.characters / self.lines:.1f} characters a line,"
-            f" {len(self.types):,} distinct words, for example {json.dumps(self.example, ensure_ascii=False)}"
+            f" {len(self.types):,} distinct words, for example {toml(self.example)}"
         )
 
     example: str = ""
@@ -90,7 +91,7 @@ def translate(paths: Sequence[Path]) -> str:
     epochs = 20 if pairs >= 50_000 else 40 if pairs >= 5_000 else 100
     report = '["word_error_rate", "phoneme_error_rate"]' if pronounces else '["bleu", "chrf"]'
     more = " or more" if pairs == SAMPLE else ""
-    named = f"\ncolumns = {_toml(columns)}" if columns else ""
+    named = f"\ncolumns = {toml(columns)}" if columns else ""
     return f"""\
 # A translator for {pairs:,}{more} pairs of lines.
 #   source: {source.about()}
@@ -99,14 +100,14 @@ def translate(paths: Sequence[Path]) -> str:
 task = "translate"
 
 [data]
-train = {_toml(train)}{named}
+train = {toml(train)}{named}
 # Held out of the pairs above: dev chooses the best weights, test is reported. No held-out {
         "source" if grouped else "target"
     } is seen in training.
 dev_size = {held_out}
 test_size = {held_out}
 split_by = "{"source" if grouped else "target"}"
-group_references = {_toml(grouped)}  # {
+group_references = {toml(grouped)}  # {
         "sources repeat: all their targets count as right" if grouped else "one reference a source"
     }
 
@@ -181,5 +182,6 @@ def _tokenizer(side: Side, pairs: int) -> str:
     return f'kind = "{side.kind}"  # {reason}'
 
 
-def _toml(value: str | tuple[str, str] | bool) -> str:
+def toml(value: Any) -> str:
+    """A value as a recipe writes it."""
     return json.dumps(value, ensure_ascii=False)

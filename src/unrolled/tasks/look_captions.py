@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from unrolled.errors import UserError
+from unrolled.tasks.look import toml
 from unrolled.text.captions import read_captions, read_names
 from unrolled.text.settings import literal
 
@@ -53,7 +53,7 @@ def caption(paths: Sequence[Path]) -> str:
     lines = "\n".join(origin + held_out)
     return f"""\
 # A captioner for {total:,} pictures with {len(records):,} captions, for example
-#   {json.dumps(records[0].fields[1], ensure_ascii=False)}
+#   {toml(records[0].fields[1])}
 # Every other setting has a default; `unrolled train` writes all of them into the run's recipe.toml.
 task = "caption"
 
@@ -112,4 +112,4 @@ _KEYS: dict[str, Iterable[str]] = {"train": ("train",), "dev": ("dev", "val"), "
 
 
 def _toml(path: Path) -> str:
-    return json.dumps(literal(os.path.abspath(path)), ensure_ascii=False)
+    return toml(literal(os.path.abspath(path)))

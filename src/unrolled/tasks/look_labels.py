@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ import numpy as np
 from unrolled import text
 from unrolled.errors import UserError
 from unrolled.metrics import schemes
+from unrolled.tasks.look import toml
 
 SAMPLE = 100_000
 """Examples looked at; more would not change the advice."""
@@ -60,10 +60,10 @@ def classify(paths: Sequence[Path]) -> str:
     skewed = max(labels.values()) > 5 * min(labels.values())
     few = len(examples) < 20_000
     sample, held = examples[0].text[:80], _data(origins, len({example.text for example in examples}))
-    extra = "".join(f"{name} = {_toml(value)}{why and f'  # {why}'}\n" for name, (value, why) in form.items())
+    extra = "".join(f"{name} = {toml(value)}{why and f'  # {why}'}\n" for name, (value, why) in form.items())
     return f"""\
 # A classifier for {_number(examples)} texts with {len(labels)} labels: {_most(labels)}.
-#   {lengths.mean():.1f} {unit} a text, {lengths.max():,} in the longest; for example {_toml(sample)}
+#   {lengths.mean():.1f} {unit} a text, {lengths.max():,} in the longest; for example {toml(sample)}
 # Every other setting has a default; `unrolled train` writes all of them into the run's recipe.toml.
 task = "classify"
 
@@ -122,7 +122,7 @@ def tag(paths: Sequence[Path]) -> str:
     sample = [f"{word}/{tag}" for word, tag in zip(examples[0].words, examples[0].tags, strict=True)][:8]
     return f"""\
 # A tagger for {_number(examples)} sentences of {len(words):,} distinct words with {len(tags)} tags:
-#   {_most(tags)}; for example {_toml(" ".join(sample))}
+#   {_most(tags)}; for example {toml(" ".join(sample))}
 # Every other setting has a default; `unrolled train` writes all of them into the run's recipe.toml.
 task = "tag"
 
@@ -162,7 +162,7 @@ def _origins(task: str, paths: Sequence[Path]) -> dict[str, str]:
 
 def _data(origins: dict[str, str], count: int) -> str:
     """Where the parts are; ``count`` distinct examples are there to be held out of."""
-    lines = [f"{part} = {_toml(path)}" for part, path in origins.items()]
+    lines = [f"{part} = {toml(path)}" for part, path in origins.items()]
     if count < 3 and len(origins) < 3:
         raise UserError(
             f"{origins['train']}: {count} different examples are too few to hold some out for dev and test"
@@ -240,10 +240,6 @@ def _scheme(rows: Sequence[Sequence[str]]) -> str:
 
 def _number(examples: Sequence[Any]) -> str:
     return f"{len(examples):,}" + (" or more" if len(examples) == SAMPLE else "")
-
-
-def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _most(counts: Counter[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from unrolled import text
+from unrolled.tasks.look import toml
 
 SAMPLE = 200_000
 """Lines looked at; more would not change the advice."""
@@ -59,7 +59,7 @@ class Seen:
         return (
             f"{self.words / max(1, self.lines):.1f} words and {self.characters / max(1, self.lines):.1f}"
             f" characters a line, {self.types:,} distinct words, for example"
-            f" {json.dumps(self.example, ensure_ascii=False)}"
+            f" {toml(self.example)}"
         )
 
 
@@ -103,7 +103,7 @@ def language_model(paths: Sequence[Path]) -> str:
 task = "language-model"
 
 [data]
-train = {json.dumps(train, ensure_ascii=False)}
+train = {toml(train)}
 form = "{form}"
 # {held}: dev chooses the best weights, test is reported.
 dev_size = {held_out}
