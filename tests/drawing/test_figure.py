@@ -41,7 +41,7 @@ def test_drawing_leaves_matplotlibs_settings_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.pdf", "a"])
 def test_another_ending_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"\.png or \.svg") as caught:
+    with pytest.raises(UserError, match=r"\.png, \.svg") as caught:
         draw_line(tmp_path / name)
     assert name in str(caught.value)
     assert not list(tmp_path.iterdir())

@@ -69,12 +69,13 @@ class ReaderWriter(nn.Module):
     def step(
         self, state: DecoderState, tokens: Int[Tensor, " rows"]
     ) -> tuple[DecoderState, Float[Tensor, "rows vocabulary"]]:
-        """As the decoder's, like the three below."""
+        """:meth:`Decoder.step`."""
         return self.decoder.step(state, tokens)
 
     def step_top(
         self, state: DecoderState, tokens: Int[Tensor, " rows"], k: int
     ) -> tuple[DecoderState, Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
+        """:meth:`Decoder.step_top`."""
         return self.decoder.step_top(state, tokens, k)
 
     def draw(
@@ -84,6 +85,7 @@ class ReaderWriter(nn.Module):
         uniform: Float[Tensor, "steps rows"],
         drawing: Drawing,
     ) -> tuple[DecoderState, Float[Tensor, "made rows"], Int[Tensor, "made rows"]]:
+        """:meth:`Decoder.draw`."""
         return self.decoder.draw(state, tokens, uniform, drawing)
 
     def program(self, weights: str = "float32") -> Program | None:
@@ -91,6 +93,7 @@ class ReaderWriter(nn.Module):
         return compile_step(self.decoder, weights)
 
     def select(self, state: DecoderState, rows: Int[Tensor, " n"]) -> DecoderState:
+        """:meth:`Decoder.select`."""
         return self.decoder.select(state, rows)
 
 
