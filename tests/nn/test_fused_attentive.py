@@ -86,10 +86,14 @@ def results(path: Any, cell: Attentive, given: dict[str, Any], lengths: Tensor |
         for part in found.values()
     )
     loss.backward()  # type: ignore[union-attr]
-    found |= {"grad words": words.grad, "grad features": features.grad}
-    found |= {f"grad state {i}": part.grad for i, part in enumerate(state)}
-    found |= {f"grad {name}": parameter.grad for name, parameter in cell.named_parameters()}
-    return {name: torch.zeros(()) if value is None else value.detach() for name, value in found.items()}
+    leaves = {"words": words, "features": features, **dict(cell.named_parameters())}
+    leaves |= {f"state {i}": part for i, part in enumerate(state)}
+    # Of what no step reads, such as Bahdanau's first context, the loop has no gradient, the kernels zeros.
+    found |= {
+        f"grad {name}": torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
+        for name, leaf in leaves.items()
+    }
+    return {name: value.detach() for name, value in found.items()}
 
 
 def compare(found: dict[str, Tensor], expected: dict[str, Tensor], tolerance: float) -> None:
