@@ -76,7 +76,7 @@ def test_a_picture_that_cannot_be_written_is_refused_before_the_work(
     run = fake_run()
     told = unrolled("translate", run, "--attention", tmp_path / "a.gif", stdin="a\n")
     assert told.code == 2
-    assert ".png or .svg" in told.err
+    assert "give a file that ends in .png, .svg" in told.err
     assert not (run / "loaded.json").exists()
 
 
