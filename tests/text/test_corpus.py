@@ -205,6 +205,13 @@ def test_long_lines_in_pieces_that_end_at_a_space(write):
     assert list(corpus.read_lines(path, longest=100)) == path.read_text().split("\n")
 
 
+def test_what_has_no_spaces_is_cut_between_characters(write):
+    text = "吾輩は猫である。" * 50
+    found = list(corpus.read_lines(write("a.txt", text + "\nend"), longest=8))
+    assert "".join(found) == text + "end"
+    assert max(len(piece.encode()) for piece in found) <= 5 * 8
+
+
 def test_the_keys_that_hold_texts(write):
     path = write("a.jsonl", '{"n": 1, "translation": {"en": "a", "fr": "b"}, "id": "x"}\n')
     assert corpus.text_keys(path) == ["translation.en", "translation.fr", "id"]

@@ -78,7 +78,13 @@ def _pieces(file: BinaryIO, longest: int) -> Iterator[bytes]:
     while more := file.readline(longest):
         raw, rest = rest + more, b""
         if len(more) == longest and not more.endswith(b"\n"):
-            raw, _, rest = raw.rpartition(b" ")
+            head, _, rest = raw.rpartition(b" ")
+            if len(rest) > 4 * longest:  # a script without spaces: between characters, lest it grow and grow
+                end = len(raw) - 1
+                while end and raw[end] & 0xC0 == 0x80:
+                    end -= 1
+                head, rest = raw[:end], raw[end:]
+            raw = head
         if raw:
             yield raw
     if rest:
