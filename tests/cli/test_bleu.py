@@ -8,6 +8,7 @@ import pytest
 import sacrebleu
 
 from unrolled.kernels import library
+from unrolled.metrics import ngrams
 
 Run = Callable[..., Any]
 
@@ -93,7 +94,11 @@ def test_it_counts_on_the_threads_asked_for(
         return lambda *given: asked.append(given[5]) or kernel(*given)
 
     monkeypatch.setattr(library, "function", watched)
-    unrolled("bleu", cat[0], "--ref", cat[1], "--threads", 5)
+    ngrams._kernel.cache_clear()
+    try:
+        unrolled("bleu", cat[0], "--ref", cat[1], "--threads", 5)
+    finally:
+        ngrams._kernel.cache_clear()
     assert asked == [5]
 
 

@@ -327,10 +327,15 @@ def test_a_signal_finishes_the_update_and_saves(
         step(self, group)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Trainer, "_step", signalled)
-    with pytest.raises(
-        Interrupted, match=r"a: interrupted; update 7 is saved, and the same command"
-    ) as caught:
-        fit("a")
+    # Whoever runs the tests under nohup ignores SIGHUP, and so would the training.
+    own = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(
+            Interrupted, match=r"a: interrupted; update 7 is saved, and the same command"
+        ) as caught:
+            fit("a")
+    finally:
+        signal.signal(number, own)
     assert caught.value.exit_code == 128 + number
     assert "interrupted: saving after this step" in capsys.readouterr().err
     monkeypatch.setattr(Trainer, "_step", step)
