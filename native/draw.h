@@ -72,12 +72,10 @@ inline Drawn draw(const Drawing& how, int64_t step, double uniform, const float*
     }
     double total = 0;
     int64_t known = 0;  // shares that are in reached
-    if (count < words)
-        for (; known < count; ++known) total += reached[known] = share(next(known));
-    else if (ordered)
+    if (ordered && count == words)
         for (int64_t id = 0; id < words; ++id) total += share(id);
     else
-        for (; known < words; ++known) total += reached[known] = share(known);
+        for (; known < count; ++known) total += reached[known] = share(next(known));
     // Those that begin below p: the one that reaches it is the last of them. The likeliest always is.
     int64_t kept = 0;
     double so_far = 0;

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from unrolled.cli.main import main
-from unrolled.errors import UserError
+from unrolled.errors import RunError, UserError
 from unrolled.metrics import accuracy, bleu
 from unrolled.tasks import Example
 
@@ -183,6 +183,16 @@ class Outcome:
     def json(self) -> Any:
         """The one JSON document of the output."""
         return json.loads(self.out)
+
+
+@pytest.fixture
+def refuse(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Makes a function, given by its dotted name, one that cannot write."""
+
+    def written(*args: Any, **options: Any) -> None:
+        raise RunError("cannot be written: Read-only file system")
+
+    return lambda name: monkeypatch.setattr(name, written)
 
 
 @pytest.fixture

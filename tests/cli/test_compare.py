@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from unrolled.errors import RunError
-
 Run = Callable[..., Any]
 Make = Callable[..., Path]
 
@@ -112,14 +110,10 @@ def test_language_models_of_other_vocabularies_or_texts(unrolled: Run, tmp_path:
 
 
 def test_scores_are_shown_before_a_picture_fails(
-    unrolled: Run, fake_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unrolled: Run, fake_run: Make, tmp_path: Path, refuse: Callable[[str], None]
 ) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
-
-    def refuse(*args: Any, **options: Any) -> None:
-        raise RunError("a.svg: cannot be written: Read-only file system")
-
-    monkeypatch.setattr("unrolled.drawing.draw_curves", refuse)
+    refuse("unrolled.drawing.draw_curves")
     told = unrolled("compare", fake_run(), fake_run(name="other"), "--plot", tmp_path / "a.svg")
     assert told.code == 1
     assert "BLEU" in told.out

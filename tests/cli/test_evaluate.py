@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from unrolled.errors import RunError
-
 Run = Callable[..., Any]
 Make = Callable[..., Path]
 
@@ -74,12 +72,9 @@ def test_what_the_recipe_wants_shown(unrolled: Run, fake_run: Make) -> None:
 
 
 def test_scores_are_shown_even_where_they_cannot_be_kept(
-    unrolled: Run, fake_run: Make, monkeypatch: pytest.MonkeyPatch
+    unrolled: Run, fake_run: Make, refuse: Callable[[str], None]
 ) -> None:
-    def refuse(*args: Any, **options: Any) -> None:
-        raise RunError("scores.json: cannot write: Read-only file system")
-
-    monkeypatch.setattr("unrolled.runs.folder.RunFolder.write_scores", refuse)
+    refuse("unrolled.runs.folder.RunFolder.write_scores")
     told = unrolled("evaluate", fake_run())
     assert told.code == 1
     assert "Read-only file system" in told.err
@@ -87,14 +82,10 @@ def test_scores_are_shown_even_where_they_cannot_be_kept(
 
 
 def test_scores_are_kept_before_a_picture_fails(
-    unrolled: Run, fake_run: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    unrolled: Run, fake_run: Make, tmp_path: Path, refuse: Callable[[str], None]
 ) -> None:
     pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
-
-    def refuse(*args: Any, **options: Any) -> None:
-        raise RunError("a.svg: cannot be written: Read-only file system")
-
-    monkeypatch.setattr("unrolled.drawing.draw_confusion", refuse)
+    refuse("unrolled.drawing.draw_confusion")
     run = fake_run("classify")
     assert unrolled("evaluate", run, "--confusion", tmp_path / "a.svg").code == 1
     assert "accuracy" in json.loads((run / "scores.json").read_text())["test"]

@@ -84,6 +84,7 @@ def train(
     ·  unrolled embed train wiki.txt --set text.min_count=10 --set "model.piece_lengths=[3, 6]"
     """
     import unrolled
+    from unrolled.embeddings import EPOCHS
     from unrolled.runs.recipe import Recipe, override
 
     chosen = settings(ctx)
@@ -92,7 +93,7 @@ def train(
         "data": {"train": texts[0] if len(texts) == 1 else texts},
         "text": {"split": "words", "lowercase": True} if raw else {},
         "model": {"method": method, "dimensions": dimensions},
-        "training": {"epochs": epochs if epochs is not None else (15 if method == "glove" else 5)},
+        "training": {"epochs": epochs if epochs is not None else (15 if method == "glove" else EPOCHS)},
     }
     given = [override(values, each) for each in overrides or ()]
     recipe = Recipe.check(values, Path("embed train"), given=given)

@@ -52,8 +52,8 @@ class Sampling:
         """One id a row, by where a number from [0, 1) falls among the probabilities."""
         if self.temperature == 0:
             return log_probs.max(dim=-1).indices
-        highest = log_probs.double().amax(dim=-1, keepdim=True)  # off, lest a tiny T make all −∞
-        scaled = (log_probs.double() - highest) / self.temperature
+        exact = log_probs.double()  # the highest is taken off, lest a tiny T make all −∞
+        scaled = (exact - exact.amax(dim=-1, keepdim=True)) / self.temperature
         ids = None
         if self.top_k or self.top_p < 1:
             scaled, ids = top(scaled, self.top_k or scaled.shape[-1])

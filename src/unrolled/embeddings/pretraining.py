@@ -14,9 +14,7 @@ from numpy.typing import NDArray
 
 from unrolled.embeddings.corpus import Corpus
 from unrolled.embeddings.method import WindowMethod
-from unrolled.embeddings.settings import VectorSettings
-
-_EPOCHS, _FIRST_RATE, _LAST_RATE, _BLOCK = 5, 0.025, 0.0001, 20_000
+from unrolled.embeddings.settings import EPOCHS, FIRST_RATE, LAST_RATE, BlockSettings, VectorSettings
 
 
 def skip_gram(
@@ -31,16 +29,16 @@ def skip_gram(
         folder: for what is kept meanwhile; it is removed.
     """
     settings = VectorSettings.model_validate({"dimensions": size, "reproducible": True})
-    seed = int(torch.randint(2**31, ()))
+    seed, block = int(torch.randint(2**31, ())), BlockSettings.model_validate({}).batch_words
     folder.mkdir(parents=True)
     try:
         Corpus.write(folder, rows, words)
         method = WindowMethod(settings, [""] * words, folder)
         model = method.build()
-        plans = [method.plan(_BLOCK, seed, epoch) for epoch in range(_EPOCHS)]
+        plans = [method.plan(block, seed, epoch) for epoch in range(EPOCHS)]
         total = sum(map(len, plans))
         for done, step in enumerate(chain.from_iterable(plans)):
-            rate = max(_FIRST_RATE * (1 - done / total), _LAST_RATE)
+            rate = max(FIRST_RATE * (1 - done / total), LAST_RATE)
             method.learn(model, step.content, rate=rate, seed=seed, threads=torch.get_num_threads())
         return method.vectors(model)
     finally:

@@ -19,6 +19,10 @@ class CorpusData(Located):
     column: str = Field("text", description="which key of a JSONL or a data set holds the text")
 
 
+EPOCHS, FIRST_RATE, LAST_RATE = 5, 0.025, 0.0001
+"""Of skip-gram, unless said otherwise: passes over the text; the learning rate, which falls between these."""
+
+
 class WordSettings(TokenizerSettings):
     """What a word is, and which words have a vector."""
 

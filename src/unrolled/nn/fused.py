@@ -39,8 +39,6 @@ def unroll(
         record = list(places)
     if record and (needs_gradient or any(name not in places for name in record)):
         return None  # gates that are part of a graph, or a name for the reference to refuse
-    if lengths is not None and int(lengths.min()) == inputs.shape[0]:
-        lengths = None
     output, hidden, memory_cell, gates, cells, *_ = torch.ops.unrolled.recurrence.default(
         inputs,
         state[0],

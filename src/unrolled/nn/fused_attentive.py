@@ -52,8 +52,6 @@ def unroll(
         return None
     if not isinstance(memory, DecoderMemory) or not _applies(cell, inputs, state, memory):
         return None
-    if lengths is not None and int(lengths.min()) == inputs.shape[0]:
-        lengths = None
     source = memory.attention
     states, late, weights, hidden, memory_cell, final_late, gates, cells, *_ = (
         torch.ops.unrolled.attentive.default(

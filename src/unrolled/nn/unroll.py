@@ -51,8 +51,12 @@ def unroll(
         lengths = torch.as_tensor(lengths)
         if lengths.shape != (batch,) or lengths.is_floating_point():
             raise UserError(f"unroll: lengths must be {batch} integers, one for each sequence of the batch")
-        if batch and not 0 <= int(lengths.min()) <= int(lengths.max()) <= time:
-            raise UserError(f"unroll: lengths must lie in 0 to {time}, the time steps there are")
+        if batch:
+            shortest, longest = int(lengths.min()), int(lengths.max())
+            if not 0 <= shortest <= longest <= time:
+                raise UserError(f"unroll: lengths must lie in 0 to {time}, the time steps there are")
+            if shortest == time:  # there is no padding
+                lengths = None
     if isinstance(record, str):
         record = (record,)
     if state is None:

@@ -112,8 +112,8 @@ class Embed(base.SelfLearning):
     def training_defaults(cls, model: Mapping[str, Any]) -> dict[str, Any]:
         if model.get("method") == "glove":
             return {"learning_rate": 0.1, "validate_every": 0}
-        rate = 0.075 if model.get("method") == "cbow" else 0.025
-        falling = {"schedule": "linear", "minimum_learning_rate": 0.0001}
+        rate = 0.075 if model.get("method") == "cbow" else embeddings.FIRST_RATE
+        falling = {"schedule": "linear", "minimum_learning_rate": embeddings.LAST_RATE}
         return {"learning_rate": rate, "validate_every": 0, **falling}
 
     @classmethod

@@ -66,8 +66,6 @@ def unroll(
         random.setstate(chance[0])
         np.random.set_state(chance[1])  # noqa: NPY002
         return None
-    if lengths is not None and int(lengths.min()) == time:
-        lengths = None
     given = (*parts, *state, *found.evaluate(found.used()))
     keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
     output, *final = _Through.apply(found, lengths, reverse, keep, *given)
