@@ -49,6 +49,7 @@ class Capitals:
     """The predictor; remembers the options it was given, in the run's folder."""
 
     shows = False
+    attends = True
 
     def __init__(self, task: Any, runs: Sequence[Path]) -> None:
         self.task, self.models, self.runs = task, [None] * len(runs), runs
@@ -128,7 +129,14 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         found.details["confusion"] = {"labels": ["a", "b"], "counts": [[1, 1], [0, 1]]}
         return {"accuracy": found}
 
-    def make(verb: str = "translate", name: str = "run", shows: bool = False) -> Path:
+    def make(
+        verb: str = "translate",
+        name: str = "run",
+        *,
+        shows: bool = False,
+        attends: bool = True,
+        several: bool = False,
+    ) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         (folder / "format_version").write_text("1\n")
@@ -139,8 +147,10 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
             folder=folder,
             evaluate=evaluate_labels if verb == "classify" else evaluate,
             shows=shows,
+            attends=attends,
             unconfused=None if verb == "classify" else "this task has no labels that could be confused",
             score_names=("accuracy",) if verb == "classify" else ("bleu",),
+            sections=types.SimpleNamespace(decoding=types.SimpleNamespace(several=several)),
         )
         made[str(folder)] = task
         return folder
@@ -155,7 +165,7 @@ def fake_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
         task = task_of(runs[0])
         (runs[0] / "loaded.json").write_text(json.dumps({"device": device, "threads": threads}))
         predictor = (TwoSided if task.verb == "translate" else OneSided)(task, runs)
-        predictor.shows = task.shows
+        predictor.shows, predictor.attends = task.shows, task.attends
         return predictor
 
     def open_recipe(folder: Any) -> types.SimpleNamespace:

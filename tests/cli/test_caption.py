@@ -52,6 +52,33 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_a_blank_line_gets_an_empty_answer(unrolled: Run, world: Path) -> None:
+    told = unrolled("predict", world / "run", stdin=f"\n{world / 'red.png'}\n \n")
+    assert (told.code, told.err) == (0, "")
+    assert [bool(line) for line in told.out.split("\n")] == [False, True, False, False]
+    assert unrolled("predict", world / "run", stdin="\n").out == "\n"
+
+
+def test_a_picture_has_no_length(unrolled: Run, world: Path) -> None:
+    told = unrolled("evaluate", world / "run", "--split", "dev", "--by-length")
+    assert (told.code, "caption has no scores by source length" in told.err) == (2, True)
+
+
+def test_runs_that_look_at_copies_of_the_same_pictures_are_compared(
+    unrolled: Run, world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE.replace('train = "captions.tsv"', 'train = "captions.tsv"\ndev = "captions.tsv"')
+    runs = []
+    for name in ("a", "b"):
+        (world / name).mkdir()
+        for each in ("red.png", "blue.png", "captions.tsv"):
+            (world / name / each).write_bytes((world / each).read_bytes())
+        (world / name / "my.toml").write_text(recipe)
+        runs.append(train(world / name / "my.toml", world / name / "run", progress=False).task.folder)
+    told = unrolled("compare", *runs, "--split", "dev")
+    assert (told.code, told.err) == (0, "")
+
+
 def test_a_line_a_picture(unrolled: Run, world: Path) -> None:
     told = unrolled("caption", world / "run", world / "red.png", world / "blue.png")
     assert (told.code, len(told.lines), told.err) == (0, 2, "")

@@ -106,7 +106,16 @@ def test_language_models_of_other_vocabularies_or_texts(unrolled: Run, tmp_path:
     assert "bits per character" in told.out
     told = compare("words", "fewer")
     assert told.code == 2
-    assert "(left out: perplexity, nats_per_token, of tokens of vocabularies that differ)" in told.err
+    left_out = "of tokens or questions of vocabularies that differ"
+    assert f"(left out: nats per token, {left_out}; perplexity, {left_out})" in told.err
+    told = compare("bytes", "words")
+    assert "left out: nats per token, taken otherwise (nats per token|per:" in told.err
+
+
+def test_by_length_in_json(unrolled: Run, fake_run: Make) -> None:
+    told = unrolled("compare", fake_run(), fake_run(name="other"), "--by-length", "--json")
+    first, second = told.json["scores"]["bleu"]["by_length"]
+    assert [each["label"] for each in first] == [each["label"] for each in second] == ["0–3", "over 3"]
 
 
 def test_scores_are_shown_before_a_picture_fails(

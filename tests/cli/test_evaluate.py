@@ -54,7 +54,25 @@ def test_confusion(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
 
 def test_an_ensembles_scores_are_not_kept_as_the_runs_own(unrolled: Run, fake_run: Make) -> None:
     run = fake_run()
-    assert unrolled("evaluate", run, "--with", fake_run(name="other")).code == 0
+    other = fake_run(name="other")
+    told = unrolled("evaluate", run, "--with", other)
+    assert (told.code, told.lines[0]) == (0, f"{run} + {other} on test")
+    assert not (run / "scores.json").exists()
+    found = unrolled("evaluate", run, "--with", other, "--json").json
+    assert (found["run"], found["with"]) == (str(run), [str(other)])
+
+
+def test_scores_of_weights_that_training_replaced_meanwhile_are_not_kept(
+    unrolled: Run, fake_run: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unrolled.runs.folder import RunFolder
+
+    moments = iter([1, 2])
+    monkeypatch.setattr(RunFolder, "written", lambda self: next(moments))
+    run = fake_run()
+    told = unrolled("evaluate", run)
+    assert told.code == 0
+    assert "training changed the weights meanwhile" in told.err
     assert not (run / "scores.json").exists()
 
 

@@ -77,6 +77,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: list[str], says: str, 
     assert "Traceback" not in told.err
 
 
+def test_an_argument_that_is_no_text_is_named_as_such(unrolled: Run, tmp_path: Path) -> None:
+    name = tmp_path / "p\udce9.tsv"
+    name.write_text("".join(f"{n}\t{n}{n}\n" for n in range(9)))
+    told = unrolled("new", "translate", name)
+    assert (told.code, told.err.count("\n")) == (2, 1)
+    assert "is not valid UTF-8" in told.err
+
+
 def test_debug_shows_where(unrolled: Run) -> None:
     for arguments in (
         ["bleu", "absent", "--ref", "r", "--debug"],

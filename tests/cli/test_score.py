@@ -25,6 +25,11 @@ def test_pairs(unrolled: Callable[..., Any], fake_run: Callable[..., Path], file
     assert [each["text"] for each in told.json] == ["one", "three"]
 
 
+def test_standard_input_is_read_once(unrolled: Callable[..., Any], fake_run: Callable[..., Path]) -> None:
+    told = unrolled("score", fake_run(), "--source", "-", "--target", "-", stdin="a\n")
+    assert (told.code, "standard input (-) can be read only once" in told.err) == (2, True)
+
+
 def test_one_side(
     unrolled: Callable[..., Any], fake_run: Callable[..., Path], files: tuple[Path, Path]
 ) -> None:

@@ -48,6 +48,18 @@ def test_nbest_prints_line_number_score_and_text(unrolled: Run, fake_run: Make) 
     assert told.lines == ["1\t-0.0000\tA 0", "1\t-1.0000\tA 1", "2\t-0.0000\tB 0", "2\t-1.0000\tB 1"]
 
 
+def test_the_recipe_may_want_several(unrolled: Run, fake_run: Make) -> None:
+    assert unrolled("translate", fake_run(several=True), stdin="a\n").lines == ["1\t-0.5000\tA"]
+
+
+def test_a_model_without_attention_has_none_to_draw(unrolled: Run, fake_run: Make, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
+    run = fake_run(attends=False)
+    told = unrolled("translate", run, "--attention", tmp_path / "a.png", stdin="a\n")
+    assert (told.code, told.out) == (2, "")
+    assert 'was trained with attention = "none": leave --attention out' in told.err
+
+
 @pytest.mark.parametrize(("stdin", "texts"), [("", []), ("a\n", ["A"]), ("a\n\nb\n", ["A", "", "B"])])
 def test_json_is_one_array(stdin: str, texts: list[str], unrolled: Run, fake_run: Make) -> None:
     told = unrolled("translate", fake_run(), "--json", stdin=stdin)

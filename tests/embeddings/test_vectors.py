@@ -142,6 +142,16 @@ def test_questions_about_unknown_words_alone_are_refused(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+def test_scores_tell_which_questions_they_are_of(tmp_path: Path) -> None:
+    (tmp_path / "pairs.tsv").write_text("a\tb\t1\na\tc\t2\nb\tc\t3\nb\td\t4\n")
+    numbers = np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32)
+    scores = [
+        Vectors(list(words), numbers[: len(words)]).evaluate_word_pairs(tmp_path / "pairs.tsv")
+        for words in ("abc", "cba", "abd")
+    ]
+    assert scores[0].over == scores[1].over != scores[2].over
+
+
 def test_a_million_words_are_asked_at_once(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npy"
     matrix = np.lib.format.open_memmap(path, "w+", np.float32, (1_000_000, 300))

@@ -216,6 +216,12 @@ def test_a_recipe_that_fits_the_text(tmp_path: Path, line: str, split: str) -> N
     assert "sun" in predictor.vectors
 
 
+def test_a_recipe_for_the_one_text_of_a_jsonl(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "body": "the cat sat on the mat"}\n' * 60)
+    (tmp_path / "recipe.toml").write_text(Embed.look([tmp_path / "a.jsonl"]))
+    assert Recipe.read(tmp_path / "recipe.toml").sections.data.column == "body"
+
+
 def test_a_recipe_that_is_silent_has_the_methods_own_rate(tmp_path: Path) -> None:
     def rate(*overrides: str) -> tuple[float, str]:
         training = Recipe.read(tmp_path / "recipe.toml", overrides).training

@@ -44,11 +44,18 @@ def test_files_of_names_are_parts(tmp_path: Path) -> None:
 def test_coco(tmp_path: Path) -> None:
     _, photos = write(tmp_path)
     content = {
-        "images": [{"id": 1, "file_name": "1.jpg"}],
-        "annotations": [{"image_id": 1, "caption": "a dog"}],
+        "images": [{"id": number, "file_name": f"{number}.jpg"} for number in range(3)],
+        "annotations": [{"image_id": number, "caption": "a dog"} for number in range(3)],
     }
     (tmp_path / "coco.json").write_text(json.dumps(content))
-    assert "1 pictures with 1 captions" in caption([tmp_path / "coco.json", photos])
+    assert "3 pictures with 3 captions" in caption([tmp_path / "coco.json", photos])
+
+
+def test_pictures_without_captions_are_too_few(tmp_path: Path) -> None:
+    captions, photos = write(tmp_path)
+    (tmp_path / "train.txt").write_text("a.jpg\nb.jpg\n")
+    with pytest.raises(UserError, match="0 pictures to learn from: too few"):
+        caption([captions, photos, tmp_path / "train.txt"])
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -78,6 +78,14 @@ def test_what_is_hardly_labelled_is_refused(tmp_path):
         look_labels.tag([pairs])
 
 
+def test_what_data_hold_stays_within_its_comment(tmp_path: Path) -> None:
+    one, other = '{"text": "fine %d", "label": "a\\nb"}\n', '{"text": "bad %d", "label": "c"}\n'
+    lines = [each % number for number in range(9) for each in (one, other)]
+    (tmp_path / "a.jsonl").write_text("".join(lines))
+    (tmp_path / "a.toml").write_text(look_labels.classify([tmp_path / "a.jsonl"]))
+    assert Recipe.read(tmp_path / "a.toml").task == "classify"
+
+
 def test_what_is_held_out_is_counted_by_distinct_texts(tmp_path: Path) -> None:
     lines = [f"{'on' if n % 2 else 'off'} switch lamp {n % 150}\n" for n in range(1000)]
     (tmp_path / "a.txt").write_text("".join(lines))

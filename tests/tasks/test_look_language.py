@@ -36,6 +36,16 @@ def test_a_recipe_fitted_to_the_text(
         LanguageModel.look([tmp_path / "missing.txt"])
 
 
+def test_the_one_text_of_a_jsonl_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "body": "the cat sat on the mat"}\n' * 60)
+    written = tmp_path / "new.toml"
+    written.write_text(LanguageModel.look([tmp_path / "a.jsonl"]))
+    assert cast(Any, Recipe.read(written).sections).data.column == "body"
+    (tmp_path / "b.jsonl").write_text('{"title": "a", "body": "b"}\n')
+    with pytest.raises(UserError, match=r"which of title, body is the text"):
+        LanguageModel.look([tmp_path / "b.jsonl"])
+
+
 def test_documents_are_held_out_where_there_are_many(tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / f"{number}.py").write_text(f"x = {number}\n" * 20)

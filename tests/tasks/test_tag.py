@@ -75,6 +75,7 @@ def test_it_learns_and_answers_in_the_datas_scheme(
     both = load([tmp_path / "run", tmp_path / "run"])
     assert isinstance(both, TagPredictor)
     assert both.tag([["Ann", "sees"]])[0].tags == ["I-PER", "O"]
+    assert both.tag([["sees"]])[0].as_dict() == {"words": ["sees"], "tags": ["O"], "spans": []}
 
 
 def test_what_comes_out_never_breaks_the_scheme(recipe: Path, tmp_path: Path) -> None:

@@ -44,6 +44,12 @@ def test_tables(tmp_path: Path) -> None:
         read(jsonl, columns=("text", "lable"))
 
 
+def test_columns_are_of_tables(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("good film\tpos\nbad film\tneg\n")
+    with pytest.raises(UserError, match=r'a\.txt: data\.columns and data\.header .* data\.format = "tsv"'):
+        read(tmp_path / "a.txt", columns=(1, 2))
+
+
 def test_several_labels(tmp_path: Path) -> None:
     tsv, jsonl = tmp_path / "a.tsv", tmp_path / "a.jsonl"
     tsv.write_text("one\tx, y\nnone\t\n")

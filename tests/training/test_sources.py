@@ -26,6 +26,19 @@ def test_files_folders_and_archives_that_change_are_told(tmp_path: Path) -> None
     assert sources.changed(tmp_path, sources.stamps(data)) == paths[:2]
 
 
+def test_data_elsewhere_are_told_unless_they_are_as_large(tmp_path: Path) -> None:
+    for name, content in (("here", "a\tb\n"), ("moved", "a\tb\n"), ("other", "a\tb\nc\td\n")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.tsv").write_text(content)
+    found = {
+        name: sources.stamps(LabelledData(root=str(tmp_path / name), train="a.tsv"))
+        for name in ("here", "moved", "other")
+    }
+    sources.record(tmp_path, found["here"])
+    assert sources.changed(tmp_path, found["moved"]) == []
+    assert sources.changed(tmp_path, found["other"]) == [str(tmp_path / "other" / "a.tsv")]
+
+
 def test_what_is_no_file_or_is_gone_is_not_looked_at(tmp_path: Path) -> None:
     data = LabelledData(root="$NOWHERE", train="a.tsv", dev=str(tmp_path / "gone"), test="huggingface:x")
     assert sources.stamps(data) == {}

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.lines import all_lines
-from unrolled.cli.running import JsonOption, to_json
+from unrolled.cli.lines import all_lines, check_once
+from unrolled.cli.running import JsonOption
 from unrolled.errors import UserError, counted
+from unrolled.files import to_json
 
 app = typer.Typer(add_completion=False)
 
@@ -43,6 +44,7 @@ def bleu(
     """
     from unrolled import metrics
 
+    check_once(hypotheses, *references)
     lines = all_lines(hypotheses)
     if not lines:
         raise UserError(f"{hypotheses}: is empty: there is nothing to score")

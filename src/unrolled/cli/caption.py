@@ -23,10 +23,12 @@ from unrolled.cli.running import (
     TopPOption,
     WeightsOption,
     WithOption,
+    check_attends,
     decoding,
     open_run,
     print_json_array,
     print_written,
+    wants_several,
 )
 from unrolled.errors import UserError
 
@@ -83,7 +85,10 @@ def caption(
         attention.mkdir(parents=True, exist_ok=True)
         check_target(attention / "sheet.png")
     captioner = cast("Captioner", open_run(run, settings(ctx), verb="caption", others=others))
+    if attention is not None:
+        check_attends(run, captioner)
     options = decoding(ctx)
+    several = wants_several(captioner, options)
     bad = set(_unreadable(captioner, pictures)) if skip_bad else set()
     good = [picture for picture in pictures if picture not in bad]
     answers = zip(map(str, good), captioner.predict(map(str, good), **options), strict=True)
@@ -95,7 +100,7 @@ def caption(
             continue
         _, found = next(shown)
         if not json:
-            print_written(number, found, samples or nbest)
+            print_written(number, found, several=several)
         if attention is not None:
             _draw(captioner, picture, found, attention / f"{number:02d}-{picture.stem}.png")
     next(shown, None)  # closes the JSON

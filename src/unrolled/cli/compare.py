@@ -10,12 +10,15 @@ import typer
 
 from unrolled.cli.by_length import ByLengthOption, PlotOption, check_plot, draw_by_length, show_by_length
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, SplitOption, given, open_run, task_of, to_json
+from unrolled.cli.running import JsonOption, SplitOption, given, open_run, task_of
 from unrolled.cli.show import interval, show_table
 from unrolled.errors import UserError
+from unrolled.files import to_json
 
 if TYPE_CHECKING:
+    from unrolled.metrics import Comparison, Score
     from unrolled.tasks import Predictor
+    from unrolled.tasks.inside import HeldOut
 
 app = typer.Typer(add_completion=False)
 
@@ -54,28 +57,25 @@ def compare(
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     other_scores = other.task.evaluate(other.models, split, **options)
-    common = {
-        name: (scores[name], other_scores[name])
-        for name in scores
-        if name in other_scores
-        and scores[name].tally is not None
-        and other_scores[name].tally is not None
-        and scores[name].signature == other_scores[name].signature
-    }
-    apart = [name for name, (a, b) in common.items() if a.over != b.over]
-    left_out = f"left out: {', '.join(apart)}, of tokens of vocabularies that differ" if apart else ""
-    compared = {
-        name: (a, b, metrics.compare(a, b, **given(seed=chosen.seed)))
-        for name, (a, b) in common.items()
-        if name not in apart
-    }
+    compared: dict[str, tuple[Score, Score, Comparison]] = {}
+    left_out: list[str] = []
+    for name in scores.keys() & other_scores.keys():
+        a, b = scores[name], other_scores[name]
+        if a.signature != b.signature:
+            left_out.append(f"{a.name}, taken otherwise ({a.signature} and {b.signature})")
+        elif a.over != b.over:
+            left_out.append(f"{a.name}, of tokens or questions of vocabularies that differ")
+        elif a.tally is not None and b.tally is not None:
+            compared[name] = (a, b, metrics.compare(a, b, **given(seed=chosen.seed)))
+    compared = {name: compared[name] for name in scores if name in compared}  # in the order of the first's
+    told = f"left out: {'; '.join(sorted(left_out))}" if left_out else ""
     if not compared:
         raise UserError(
             f"{first} and {second} have no score in common that can be compared by segments"
-            + (f" ({left_out})" if apart else "")
+            + (f" ({told})" if told else "")
         )
-    if apart:
-        typer.echo(left_out, err=True)
+    if told:
+        typer.echo(told, err=True)
     pairs = [
         (run, score)
         for one, other_score, _ in compared.values()
@@ -83,7 +83,12 @@ def compare(
     ]
     if json:
         plain: dict[str, Any] = {
-            name: {**result.as_dict(), "signature": a.signature} for name, (a, _, result) in compared.items()
+            name: {
+                **result.as_dict(),
+                "signature": a.signature,
+                **({"by_length": [each.details.get("by_length", []) for each in (a, b)]} if options else {}),
+            }
+            for name, (a, b, result) in compared.items()
         }
         print(
             to_json({"first": str(first), "second": str(second), "split": split, "scores": plain}, indent=2)
@@ -116,13 +121,18 @@ def _check_same_texts(one: Predictor, other: Predictor, split: str, runs: str) -
         UserError: they are not; the first texts that differ are shown.
     """
     from unrolled.tasks.inside import Readable
+    from unrolled.tasks.writer import Writer
+
+    def held_out(given: Readable) -> list[HeldOut]:
+        # Of pictures the names as the data has them, wherever they lie.
+        return Writer.held_out(given, split) if isinstance(given, Writer) else given.held_out(split)
 
     again = "train both on the same data, held out alike (data.split_by, data.split_seed)"
     if not (isinstance(one, Readable) and isinstance(other, Readable)):
         return
     if len({one.task.text_digest(split), other.task.text_digest(split)} - {None}) > 1:
         raise UserError(f"{runs} were given other {split} texts: {again}")
-    for ours, theirs in zip_longest(one.held_out(split), other.held_out(split)):
+    for ours, theirs in zip_longest(held_out(one), held_out(other)):
         # A stream has no references, and what its tokenizer made of it is not the text: hence the digest.
         if ours != theirs and (ours is None or theirs is None or ours.references or theirs.references):
             shown = " and ".join("none" if each is None else repr(each.text) for each in (ours, theirs))

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, open_run, to_json
+from unrolled.cli.running import JsonOption, open_run
 from unrolled.cli.show import show_scores, show_table
 from unrolled.errors import UserError, counted
-from unrolled.files import check_output
+from unrolled.files import check_output, to_json
 
 if TYPE_CHECKING:
     from unrolled.embeddings import Vectors
@@ -86,11 +86,13 @@ def train(
     import unrolled
     from unrolled.embeddings import EPOCHS
     from unrolled.runs.recipe import Recipe, override
+    from unrolled.text import literal
 
     chosen = settings(ctx)
+    named = [literal(each) for each in texts]  # a shell has replaced the variables it knows
     values: dict[str, Any] = {
         "task": "embed",
-        "data": {"train": texts[0] if len(texts) == 1 else texts},
+        "data": {"train": named[0] if len(named) == 1 else named},
         "text": {"split": "words", "lowercase": True} if raw else {},
         "model": {"method": method, "dimensions": dimensions},
         "training": {"epochs": epochs if epochs is not None else (15 if method == "glove" else EPOCHS)},
@@ -208,9 +210,6 @@ def evaluate(
         print(to_json({"vectors": str(vectors), "scores": plain}, indent=2))
         return
     show_scores(scores, title=str(vectors))
-    for score in scores.values():
-        known, of, share = (score.details[name] for name in ("known", "asked", "coverage"))
-        print(f"{score.name}: {known:,} of {of:,} have vectors for all their words ({share:.1f} %)")
     if analogies is not None:
         sections = scores["analogies"].details["sections"]
         rows = [

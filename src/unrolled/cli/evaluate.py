@@ -9,9 +9,10 @@ import typer
 
 from unrolled.cli.by_length import ByLengthOption, PlotOption, check_plot, draw_by_length, show_by_length
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, RunArgument, SplitOption, WithOption, given, open_run, to_json
+from unrolled.cli.running import JsonOption, RunArgument, SplitOption, WithOption, given, open_run
 from unrolled.cli.show import show_scores, show_table
 from unrolled.errors import UserError
+from unrolled.files import to_json
 
 if TYPE_CHECKING:
     from unrolled.metrics import Score
@@ -43,31 +44,32 @@ def evaluate(
     """
     check_plot(plot)
     check_plot(confusion)
+    from unrolled.runs.folder import RunFolder
+
     predictor = open_run(run, settings(ctx), others=others)
     if confusion is not None and (why := predictor.task.unconfused):
         raise UserError(f"{run}: {why}: leave --confusion out")
+    folder = RunFolder(run)
+    weights = folder.written()
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     if json:
         plain = {name: score.as_dict() for name, score in scores.items()}
         examples = [vars(each) for each in predictor.examples()]
-        print(
-            to_json(
-                {"run": str(run), "split": split, "scores": plain, **given(examples=examples or None)},
-                indent=2,
-            )
-        )
+        ensemble = {"with": [str(each) for each in others]} if others else {}
+        about = {"run": str(run), **ensemble, "split": split}
+        print(to_json({**about, "scores": plain, **given(examples=examples or None)}, indent=2))
     else:
-        show_scores(scores, title=f"{run} on {split}")
+        show_scores(scores, title=f"{' + '.join(map(str, [run, *(others or ())]))} on {split}")
         for score in scores.values():
             show_by_length(score)
         for example in predictor.examples():
             _show_example(example)
     # What can fail to be written comes after what was shown, the scores before pictures of them.
-    if not others:
-        from unrolled.runs.folder import RunFolder
-
-        RunFolder(run).write_scores(split, scores)
+    if not others and folder.written() == weights:
+        folder.write_scores(split, scores)
+    elif not others:
+        typer.echo(f"not kept in {folder.scores}: training changed the weights meanwhile", err=True)
     if plot is not None:
         draw_by_length({"": next(iter(scores.values()))}, plot)
     if confusion is not None:

@@ -17,8 +17,8 @@ from unrolled.cli.running import (
     WithOption,
     given,
     open_run,
-    to_json,
 )
+from unrolled.files import to_json
 
 app = typer.Typer(add_completion=False)
 

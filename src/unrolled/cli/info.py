@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.running import JsonOption, to_json
+from unrolled.cli.running import JsonOption
 from unrolled.cli.show import interval
+from unrolled.files import to_json
 
 if TYPE_CHECKING:
     from unrolled.runs import TrainingSettings

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.lines import all_lines
+from unrolled.cli.lines import all_lines, check_once
 from unrolled.cli.running import (
     BeamOption,
     JsonOption,
@@ -18,9 +18,9 @@ from unrolled.cli.running import (
     SplitOption,
     given,
     open_run,
-    to_json,
 )
 from unrolled.errors import UserError
+from unrolled.files import to_json
 
 if TYPE_CHECKING:
     from unrolled.inspection import View
@@ -253,6 +253,7 @@ def _lines(
         raise UserError("give the text: either FILE (- is standard input) or --text TEXT")
     if (answers is not None and file is None) or (answer is not None and text is None):
         raise UserError("--answers FILE goes with a file of texts, --answer TEXT with --text")
+    check_once(*(each for each in (file, answers) if each is not None))
     lines = [text] if text is not None else all_lines(file or "-")
     replies = [answer] if answer is not None else None if answers is None else all_lines(answers)
     if replies is not None and len(replies) != len(lines):

@@ -10,7 +10,7 @@ from itertools import islice
 from queue import Empty, Queue
 from typing import BinaryIO
 
-from unrolled.errors import UserError, at
+from unrolled.errors import UserError
 
 CHUNK = 1024
 """Lines handed on together at most."""
@@ -37,6 +37,16 @@ def chunks(file: str) -> Iterator[list[str]]:
             yield chunk
         return
     yield from _as_they_come(_standard_input(), "standard input")
+
+
+def check_once(*files: str) -> None:
+    """Refuse to read standard input for two files.
+
+    Raises:
+        UserError: it is named twice.
+    """
+    if files.count("-") > 1:
+        raise UserError("standard input (-) can be read only once: give a FILE for the other")
 
 
 def all_lines(file: str) -> list[str]:
@@ -90,16 +100,13 @@ def _as_they_come(stream: BinaryIO, name: str) -> Iterator[list[str]]:
 
 
 def _read(stream: BinaryIO, name: str, waiting: Queue[str | UserError | None]) -> None:
-    number = 0
+    from unrolled.text.corpus import decoded
+
     try:
-        for number, raw in enumerate(stream, 1):
-            line = raw.removesuffix(b"\n").removesuffix(b"\r")
-            waiting.put((line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).decode("utf-8"))
-    except UnicodeDecodeError as error:
-        position = f"(byte {error.object[error.start]:#04x} at position {error.start + 1})"
-        waiting.put(
-            UserError(f"{at(name, number)}: not valid UTF-8 {position}; convert it first, as with iconv")
-        )
+        for line in decoded(stream, name):
+            waiting.put(line)
+    except UserError as error:
+        waiting.put(error)
     except OSError as error:
         waiting.put(UserError(f"{name}: cannot be read ({error.strerror})"))
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
@@ -12,10 +11,11 @@ import typer
 from unrolled.cli.everywhere import Settings, settings
 from unrolled.cli.lines import chunks, print_line
 from unrolled.errors import UserError, at
+from unrolled.files import to_json
 
 if TYPE_CHECKING:
     from unrolled.tasks import Prediction, Predictor, Task
-    from unrolled.tasks.writer import Written
+    from unrolled.tasks.writer import Writer, Written
 
 Answer = TypeVar("Answer", bound="Prediction")
 
@@ -133,7 +133,7 @@ def answer(
 
     A line that cannot be answered gets an empty answer and a warning.
     """
-    answers = (pair for file in files or ["-"] for pair in _answers(predictor, file, options))
+    answers = (pair for file in files or ["-"] for pair in answered(predictor, file, options))
     if as_json:
         yield from print_json_array(answers)
     else:
@@ -142,7 +142,8 @@ def answer(
             yield line, prediction
 
 
-def _answers(predictor: Predictor, file: str, options: dict[str, Any]) -> Iterator[tuple[str, Prediction]]:
+def answered(predictor: Predictor, file: str, options: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The lines of a file and their answers; of those that have none a warning says why."""
     pairs = (
         pair
         for chunk in chunks(file)
@@ -155,10 +156,24 @@ def _answers(predictor: Predictor, file: str, options: dict[str, Any]) -> Iterat
         yield line, prediction
 
 
-def print_written(number: int, found: Written, several: int | None) -> None:
-    """Print what was written for one input: its text, or the several that were asked for, with the input's
-    number and scores."""
-    if several is None:
+def check_attends(run: Path, writer: Writer[Any, Any]) -> None:
+    """Refuse to draw attention where there is none.
+
+    Raises:
+        UserError: the model was trained without.
+    """
+    if not writer.attends:
+        raise UserError(f'{run}: was trained with attention = "none": leave --attention out')
+
+
+def wants_several(writer: Writer[Any, Any], options: dict[str, Any]) -> bool:
+    """Whether several texts an input were asked for, by an option or by the recipe."""
+    return "nbest" in options or "samples" in options or writer.task.sections.decoding.several
+
+
+def print_written(number: int, found: Written, *, several: bool) -> None:
+    """Print what was written for one input: its text, or several, with the input's number and scores."""
+    if not several:
         print_line(found.text)
         return
     for each in cast("list[Written]", found.nbest) or [found]:
@@ -200,22 +215,3 @@ _DECODING = (
 def decoding(ctx: typer.Context) -> dict[str, Any]:
     """The options of ``[decoding]`` that were given to a command that writes, ``--seed`` among them."""
     return given(seed=settings(ctx).seed, **{name: ctx.params.get(name) for name in _DECODING})
-
-
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON with every script as it is; not-a-number and infinities, which JSON lacks, become null."""
-    return json.dumps(_plain(value), ensure_ascii=False, indent=indent, allow_nan=False)
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):  # arrays, tensors and their numbers
-        value = value.tolist()
-    if isinstance(value, float):
-        return value if value - value == 0 else None
-    if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, str | int | bool) or value is None:
-        return value
-    return str(value)

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.lines import all_lines, print_line
-from unrolled.cli.running import JsonOption, RunArgument, WithOption, open_run, to_json
+from unrolled.cli.lines import all_lines, check_once, print_line
+from unrolled.cli.running import JsonOption, RunArgument, WithOption, open_run
 from unrolled.errors import UserError, counted
+from unrolled.files import to_json
 
 app = typer.Typer(add_completion=False)
 
@@ -51,6 +52,7 @@ def score(
         needed = "one FILE" if pairs else "--source FILE and --target FILE"
         raise UserError(f"{run}: was trained for task {predictor.task.name!r}: score it with {needed}")
     sides = [side for side in (source, target) if side is not None] or [file or "-"]
+    check_once(*sides)
     texts = [all_lines(side) for side in sides]
     if len(texts[0]) != len(texts[-1]):
         lines = counted(len(texts[0]), "line")

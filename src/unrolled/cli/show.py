@@ -34,12 +34,17 @@ def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: s
 
 
 def show_scores(scores: Mapping[str, Score], *, title: str = "") -> None:
-    """Scores with their 95 % intervals, and below the signatures to cite them by."""
+    """Scores with their 95 % intervals, and below the signatures to cite them by and, of questions, how
+    many were answered."""
     rows = [[score.name, f"{score.value:.2f}", interval(score.low, score.high)] for score in scores.values()]
     show_table(["score", "value", "95 % interval"], rows, title=title)
     for score in scores.values():
         if score.signature:
             print(score.signature)
+    for score in scores.values():
+        if "coverage" in score.details:
+            known, of, share = (score.details[name] for name in ("known", "asked", "coverage"))
+            print(f"{score.name}: {known:,} of {of:,} have vectors for all their words ({share:.1f} %)")
 
 
 def interval(low: float | None, high: float | None, sign: str = "") -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from unrolled.cli.everywhere import settings
-from unrolled.cli.lines import chunks
 from unrolled.cli.running import (
     BeamOption,
     FileArgument,
@@ -23,10 +22,13 @@ from unrolled.cli.running import (
     TopPOption,
     WeightsOption,
     WithOption,
+    answered,
+    check_attends,
     decoding,
     open_run,
     print_json_array,
     print_written,
+    wants_several,
 )
 
 if TYPE_CHECKING:
@@ -81,15 +83,14 @@ def translate(
 
         check_target(attention)
     translator = cast("Translator", open_run(run, settings(ctx), verb="translate", others=others))
+    if attention is not None:
+        check_attends(run, translator)
     options = decoding(ctx)
-    answers = (
-        pair
-        for chunk in chunks(file)
-        for pair in zip(chunk, translator.predict(chunk, **options), strict=True)
-    )
+    several = wants_several(translator, options)
+    answers = answered(translator, file, options)
     for number, (line, found) in enumerate(print_json_array(answers) if json else answers, 1):
         if not json:
-            print_written(number, found, samples or nbest)
+            print_written(number, found, several=several)
         if attention is not None and line.strip():
             _draw(found, attention if number == 1 else attention.with_stem(f"{attention.stem}-{number}"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -205,6 +206,7 @@ class Vectors:
             sections[question.section]["known"] += 1
             sections[question.section]["right"] += one == other
         score.details |= _coverage(known, asked) | {"sections": sections}
+        score.over = _digest(question for question, _ in known)
         return score
 
     def evaluate_word_pairs(self, path: str | Path, *, case_insensitive: bool = True) -> metrics.Score:
@@ -225,6 +227,7 @@ class Vectors:
         ]
         score = metrics.spearman(ours, [asked[row].judgement for row in known], name="word pairs")
         score.details |= _coverage(known, asked)
+        score.over = _digest(asked[row] for row in known)
         return score
 
     @cached_property
@@ -278,6 +281,11 @@ _FREQUENT = 100_000
 def fold(word: str, case_insensitive: bool) -> str:
     """The word as questions compare it."""
     return word.upper() if case_insensitive else word
+
+
+def _digest(questions: Iterable[object]) -> str:
+    """Some letters that are others for other questions."""
+    return hashlib.blake2b(repr([*questions]).encode(), digest_size=8).hexdigest()
 
 
 def _coverage(known: Sequence[object], asked: Sequence[object]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ class Score:
         higher_is_better: ``False`` for error rates and perplexity.
         details: further figures, plain data.
         tally: the statistics per segment, for intervals, paired tests and splits by length.
-        over: a digest of the vocabulary, where units or segments are of its tokens: scores over others are
-            not compared.
+        over: a digest of what was scored, where that is a run's own choice: the vocabulary, where units or
+            segments are its tokens; the questions it knows. Scores over others are not compared.
     """
 
     def __init__(

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unrolled.errors import RunError, UserError
-from unrolled.files import left_over, write_whole, writing
+from unrolled.files import left_over, to_json, write_whole, writing
 
 if TYPE_CHECKING:
     from unrolled.metrics import Score
@@ -114,6 +114,10 @@ class RunFolder:
         finally:
             file.close()
 
+    def written(self) -> int:
+        """When the best weights were written, in nanoseconds; 0 where there are none."""
+        return self.model.stat().st_mtime_ns if self.model.exists() else 0
+
     def read_scores(self) -> dict[str, Any]:
         """What ``scores.json`` holds; empty when it is missing or damaged (evaluating writes it again)."""
         try:
@@ -133,12 +137,4 @@ class RunFolder:
         if "update" in about and known.get("update") != about["update"]:
             known = {}  # of other weights
         content = {**known, **about, split: plain}
-        text = json.dumps(content, indent=2, ensure_ascii=False, default=_plain)
-        write_whole(self.scores, (text + "\n").encode())
-
-
-def _plain(value: Any) -> Any:
-    """NumPy's numbers and arrays for JSON."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return str(value)
+        write_whole(self.scores, (to_json(content, indent=2) + "\n").encode())

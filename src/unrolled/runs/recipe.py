@@ -41,6 +41,8 @@ def find(recipe: str | Path) -> Path:
     path = Path(recipe)
     if path.is_file():
         return path
+    if path.is_dir() and len(path.parts) > 1:
+        raise UserError(f"{path}: is a folder: give a recipe, such as {path / 'recipe.toml'}")
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise UserError(f"{path}: no such recipe")
     known = shipped()

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
-from unrolled import decoding, models, pictures, text
+from unrolled import decoding, metrics, models, pictures, text
 from unrolled.errors import UserError, at
 from unrolled.files import write_whole
 from unrolled.metrics.settings import CaptionMetrics
@@ -132,6 +132,13 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
     def unlike(self, other: CaptionPictures) -> str | None:
         return None if self.sections.pictures == other.sections.pictures else "pictures"
 
+    def evaluate(
+        self, models: Sequence[nn.Module], split: str, *, quick: bool = False, **options: Any
+    ) -> dict[str, metrics.Score]:
+        if options.pop("by_length", False):  # how many regions a picture has says nothing of it
+            base.no_options(self.name, {"by_length": True})
+        return super().evaluate(models, split, quick=quick, **options)
+
     # Data.
 
     @classmethod
@@ -208,7 +215,10 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
         return found
 
     def read(self, lines: Sequence[str]) -> list[pictures.Regions]:
-        return self.encoder.encode([self.open_picture(line) for line in lines])
+        named = [line for line in lines if line.strip()]
+        found = iter(self.encoder.encode([self.open_picture(line) for line in named]))
+        nothing = pictures.Regions(np.zeros((0, 0), dtype=np.float32), 0, 0)
+        return [next(found) if line.strip() else nothing for line in lines]
 
     def open_picture(self, path: str | Path) -> NDArray[Any]:
         """A picture as the encoder sees it: pixels ``(height, width, 3)``, or vectors that were given.

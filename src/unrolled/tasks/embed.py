@@ -18,6 +18,7 @@ from unrolled.errors import UserError
 from unrolled.files import write_whole, writing
 from unrolled.tasks import rows
 from unrolled.tasks import task as base
+from unrolled.tasks.look import column, named, toml
 from unrolled.tasks.registry import register
 
 FIRST = text.Tokenizer.eos + 1
@@ -241,9 +242,11 @@ def _named(data: embeddings.CorpusData) -> str:
 
 def _recipe(paths: Sequence[Path]) -> str:
     """A commented recipe for the text at ``paths``."""
-    names = [text.literal(str(path.resolve())) for path in paths]
+    names = [named(path) for path in paths]
     train = names[0] if len(names) == 1 else names
-    data = embeddings.CorpusData.model_validate({"train": train if len(names) == 1 else tuple(names)})
+    key = column(paths)
+    origin = {"train": train if len(names) == 1 else tuple(names), **({"column": key} if key else {})}
+    data = embeddings.CorpusData.model_validate(origin)
     text_settings = embeddings.WordSettings.model_validate({})
     sections = EmbedSections.model_construct(data=data, text=text_settings)
     lines = list(islice(_lines(sections), _LOOKED_AT))
@@ -259,7 +262,7 @@ def _recipe(paths: Sequence[Path]) -> str:
 task = "embed"
 
 [data]
-train = {json.dumps(train, ensure_ascii=False)}
+train = {toml(train)}{f"{chr(10)}column = {toml(key)}" if key else ""}
 
 [text]
 split = "{"words" if raw else "space"}"  # {

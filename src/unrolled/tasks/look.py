@@ -67,7 +67,7 @@ def translate(paths: Sequence[Path]) -> str:
         raise UserError(
             f"translate needs one file of pairs (TSV or JSONL) or two files line by line, not {len(paths)}"
         )
-    names = [text.literal(os.path.abspath(path)) for path in paths]
+    names = [named(path) for path in paths]
     train = names[0] if len(names) == 1 else (names[0], names[1])
     if len(paths) == 2 and all("\t" in next(iter(text.read_lines(path)), "") for path in paths):
         raise UserError(
@@ -91,7 +91,7 @@ def translate(paths: Sequence[Path]) -> str:
     epochs = 20 if pairs >= 50_000 else 40 if pairs >= 5_000 else 100
     report = '["word_error_rate", "phoneme_error_rate"]' if pronounces else '["bleu", "chrf"]'
     more = " or more" if pairs == SAMPLE else ""
-    named = f"\ncolumns = {toml(columns)}" if columns else ""
+    chosen = f"\ncolumns = {toml(columns)}" if columns else ""
     return f"""\
 # A translator for {pairs:,}{more} pairs of lines.
 #   source: {source.about()}
@@ -100,7 +100,7 @@ def translate(paths: Sequence[Path]) -> str:
 task = "translate"
 
 [data]
-train = {toml(train)}{named}
+train = {toml(train)}{chosen}
 # Held out of the pairs above: dev chooses the best weights, test is reported. No held-out {
         "source" if grouped else "target"
     } is seen in training.
@@ -180,6 +180,29 @@ def _tokenizer(side: Side, pairs: int) -> str:
         return f'kind = "bpe"  # pieces of words: never an unknown word\nsize = {size}'
     reason = "single words, spelled" if side.kind == "character" else "a small closed set of symbols"
     return f'kind = "{side.kind}"  # {reason}'
+
+
+def named(path: Path) -> str:
+    """A path as a recipe that may lie anywhere names it."""
+    return text.literal(os.path.abspath(path))
+
+
+def column(paths: Sequence[Path]) -> str | None:
+    """The key that holds the text of JSONL files, where it is not called ``text``.
+
+    Raises:
+        UserError: there are several, none of them called so.
+    """
+    if not text.is_jsonl(paths[0]):
+        return None
+    keys = text.text_keys(paths[0])
+    if "text" in keys or not keys:
+        return None
+    if len(keys) > 1:
+        raise UserError(
+            f"{paths[0]}: which of {', '.join(keys)} is the text? Keep that alone, or call it text"
+        )
+    return keys[0]
 
 
 def toml(value: Any) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from unrolled.errors import UserError
-from unrolled.tasks.look import toml
+from unrolled.errors import UserError, counted
+from unrolled.tasks.look import named, toml
 from unrolled.text.captions import read_captions, read_names
-from unrolled.text.settings import literal
 
 
 def caption(paths: Sequence[Path]) -> str:
@@ -37,16 +35,21 @@ def caption(paths: Sequence[Path]) -> str:
     often = sum(count >= 5 for count in words.values())
     names = read_names(Path(parts["train"])) if "train" in parts else list(captions)
     total = len(captions.keys() & set(names))
+    if total < 1 + sum(part not in parts for part in ("dev", "test")):
+        raise UserError(
+            f"{files[0]}: {counted(total, 'picture')} to learn from: too few to hold some out for dev and"
+            " test; do the captions and the names name the same files?"
+        )
     hidden = 512 if total >= 2_000 else 128
     if parts:
         if "train" not in parts:
             raise UserError("files of picture names: one of them must say which are for training (train)")
         origin = [
-            f"captions = {_toml(files[0])}",
-            *(f"{part} = {_toml(path)}" for part, path in parts.items()),
+            f"captions = {toml(named(files[0]))}",
+            *(f"{part} = {toml(named(path))}" for part, path in parts.items()),
         ]
     else:
-        origin = [f"train = {_toml(files[0])}"]
+        origin = [f"train = {toml(named(files[0]))}"]
     held_out = [
         f"{part}_size = {max(1, min(1000, total // 10))}" for part in ("dev", "test") if part not in parts
     ]
@@ -58,7 +61,7 @@ def caption(paths: Sequence[Path]) -> str:
 task = "caption"
 
 [data]
-images = {_toml(folders[0])}
+images = {toml(named(folders[0]))}
 # dev chooses the best weights, test is reported; no picture is in two parts.
 {lines}
 punctuation = "remove"
@@ -109,7 +112,3 @@ def _part(path: Path) -> str | None:
 
 
 _KEYS: dict[str, Iterable[str]] = {"train": ("train",), "dev": ("dev", "val"), "test": ("test",)}
-
-
-def _toml(path: Path) -> str:
-    return toml(literal(os.path.abspath(path)))

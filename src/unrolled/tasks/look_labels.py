@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import numpy as np
 from unrolled import text
 from unrolled.errors import UserError
 from unrolled.metrics import schemes
-from unrolled.tasks.look import toml
+from unrolled.tasks.look import named, toml
 
 SAMPLE = 100_000
 """Examples looked at; more would not change the advice."""
@@ -157,7 +156,7 @@ def _origins(task: str, paths: Sequence[Path]) -> dict[str, str]:
     if not 1 <= len(paths) <= 3:
         raise UserError(f"{task} needs training data, and dev and test if there are: not {len(paths)} paths")
     parts = ("train", "dev", "test")
-    return {part: text.literal(os.path.abspath(path)) for part, path in zip(parts, paths, strict=False)}
+    return {part: named(path) for part, path in zip(parts, paths, strict=False)}
 
 
 def _data(origins: dict[str, str], count: int) -> str:
@@ -204,7 +203,10 @@ def _form(path: Path) -> dict[str, tuple[Any, str]]:
     why = f"of {count} columns: the longest cells, and the fewest values" if count > 2 else ""
     found |= {"format": ("tsv", ""), "columns": ((longest + 1, label + 1), why)}
     if _is_header(columns[longest], columns[label]):
-        found["header"] = (True, f"line 1 names the columns: {', '.join(cells[0])}")
+        found["header"] = (
+            True,
+            f"line 1 names the columns: {', '.join(toml(cell)[1:-1] for cell in cells[0])}",
+        )
     return found
 
 
@@ -244,5 +246,5 @@ def _number(examples: Sequence[Any]) -> str:
 
 def _most(counts: Counter[str]) -> str:
     """The most frequent names and how often there are."""
-    shown = [f"{name} {count:,}" for name, count in counts.most_common(10)]
+    shown = [f"{toml(name)[1:-1]} {count:,}" for name, count in counts.most_common(10)]
     return ", ".join(shown + ["..."] * (len(counts) > 10))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from unrolled import text
-from unrolled.tasks.look import toml
+from unrolled.tasks.look import column, named, toml
 
 SAMPLE = 200_000
 """Lines looked at; more would not change the advice."""
@@ -69,9 +69,11 @@ def language_model(paths: Sequence[Path]) -> str:
     Raises:
         UserError: a file that cannot be read as text.
     """
-    names = [text.literal(os.path.abspath(path)) for path in paths]
+    names = [named(path) for path in paths]
     train: str | list[str] = names[0] if len(names) == 1 else names
-    data = text.PlainData(train=names[0] if len(names) == 1 else tuple(names), form="stream")
+    key = column(paths)
+    origin: dict[str, Any] = {"train": names[0] if len(names) == 1 else tuple(names)}
+    data = text.PlainData.model_validate({**origin, "form": "stream", **({"column": key} if key else {})})
     seen = _look(text.PlainCorpus(data))
     # Of few documents none can be spared: they are read one after another, as one text.
     whole = any(path.is_dir() or path.suffix in CODE for path in paths)
@@ -103,7 +105,7 @@ def language_model(paths: Sequence[Path]) -> str:
 task = "language-model"
 
 [data]
-train = {toml(train)}
+train = {toml(train)}{f"{chr(10)}column = {toml(key)}" if key else ""}
 form = "{form}"
 # {held}: dev chooses the best weights, test is reported.
 dev_size = {held_out}

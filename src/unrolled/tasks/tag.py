@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -70,11 +70,11 @@ class Tagged:
     text: str
     words: list[str]
     tags: list[str]
-    spans: list[schemes.Span] = field(default_factory=list)
+    spans: list[schemes.Span] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         found: dict[str, Any] = {"words": self.words, "tags": self.tags}
-        if self.spans:
+        if self.spans is not None:
             found["spans"] = [
                 {**span._asdict(), "text": " ".join(self.words[span.begin : span.end])} for span in self.spans
             ]

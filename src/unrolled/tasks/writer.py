@@ -243,7 +243,8 @@ class Writer(inside.Searching, Generic[S, W]):
         )
 
     def trace(self, text: str, reference: str | None = None, **options: Any) -> inside.Traced:
-        target, settings = self.task.target, self.task.sections.decoding.updated(**options)
+        target = self.task.target
+        settings = self.task.sections.decoding.updated(**{"nbest": 1, "samples": 0, **options})
         trace = decoding.BeamTrace()
         self._search(self._sources([text]), settings, trace)
         given = None if reference is None else [*target.encode(reference).tolist(), target.eos]

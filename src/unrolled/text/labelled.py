@@ -71,6 +71,11 @@ class LabelledCorpus(PartedCorpus[LabelledText, LabelledData]):
         if form == "auto":
             form = "jsonl" if is_jsonl(path) else "tsv" if path.suffix.lower() == ".tsv" else "lines"
         if form == "lines":
+            if data.columns or data.header:
+                raise UserError(
+                    f'{path}: data.columns and data.header are of tables: add data.format = "tsv", or leave'
+                    " them out of lines that begin with their label"
+                )
             return self._split(read_labelled(path, data.encoding))
         columns: Any = data.columns or _DEFAULTS[form]
         wanted, what = (str, "keys of a JSONL") if form == "jsonl" else (int, "column numbers of a TSV")

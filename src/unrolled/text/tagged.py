@@ -24,6 +24,8 @@ class TaggedCorpus(PartedCorpus[TaggedSentence, TaggedData]):
             if isinstance(data.tag, str):
                 raise UserError(f"{path}: data.tag must be a column's number, except of a .conllu file")
             return read_columns(path, data.word, data.tag, data.encoding)
+        if data.encoding != "utf-8":
+            raise UserError(f"{path}: CoNLL-U is UTF-8: leave data.encoding out")
         return read_conllu(path, conllu_tag(data))
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import math
 import warnings
 from pathlib import Path
 from typing import Any
 
-from unrolled.files import write_whole, writing
+from unrolled.files import to_json, write_whole, writing
 
 
 class Log:
@@ -38,8 +36,7 @@ class Log:
             RunError: the disk is full or cannot be written.
         """
         with writing(self.path):
-            # JSON has no NaN: a score that is none is null.
-            self._file.write(json.dumps(_finite(entry)) + "\n")
+            self._file.write(to_json(entry) + "\n")
             self._file.flush()
             self.count += 1
             if self._events is not None:
@@ -52,12 +49,6 @@ class Log:
         self._file.close()
         if self._events is not None:
             self._events.close()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _finite(entry) for key, entry in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _flat(entry: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:

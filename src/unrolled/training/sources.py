@@ -45,9 +45,14 @@ def record(cache: Path, found: Stamps) -> None:
 
 
 def changed(cache: Path, found: Stamps) -> list[str]:
-    """The paths that were others when they were recorded."""
+    """The paths that were others when they were recorded, or stand for files of another size elsewhere."""
     try:
         before = json.loads((cache / "sources.json").read_text(encoding="utf-8"))
-        return [path for path, stamp in found.items() if before.get(path, stamp) != stamp]
-    except (OSError, ValueError, AttributeError):
+        sizes = {size for size, _ in before.values()}
+        return [
+            path
+            for path, stamp in found.items()
+            if (stamp != before[path] if path in before else stamp[0] not in sizes)
+        ]
+    except (OSError, ValueError, AttributeError, TypeError):
         return []
