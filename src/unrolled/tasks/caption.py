@@ -197,7 +197,7 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
         """
         found = _store(self.encoder, self.folder)
         if self._rows and max(self._rows.values()) >= len(found):
-            again = self.folder / "cache" / "prepared.json"
+            again = self.folder / "cache" / base.PREPARED
             raise UserError(
                 f"{found.path}: lacks pictures; delete {again} and give the train command again, which"
                 " encodes them anew"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +16,6 @@ from torch import Tensor, nn
 
 from unrolled import metrics, models, text
 from unrolled.errors import UserError, at, counted
-from unrolled.files import write_whole
 from unrolled.tasks import look_labels, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.label_predictor import LabelPredictor
@@ -82,14 +80,10 @@ class Classify(base.Task):
         return None if self.sections.data.several == other.sections.data.several else "data.several"
 
     @classmethod
-    def prepare(
-        cls, sections: ClassifySections, folder: Path, progress: base.Progress = base.silent
-    ) -> Classify:
+    def prepare_anew(
+        cls, sections: ClassifySections, folder: Path, progress: base.Progress
+    ) -> tuple[Classify, dict[str, Any]]:
         cache = folder / "cache"
-        done = cache / "prepared.json"
-        if done.exists():
-            return cls.open(sections, folder)
-        pretrained.check(sections, "embeddings")
         corpus = text.LabelledCorpus(sections.data)
         if sections.training.calibrate and "dev" not in corpus.parts():
             raise UserError("training.calibrate needs a dev part: give data.dev or data.dev_size")
@@ -99,7 +93,6 @@ class Classify(base.Task):
                 f'model.characters = "{sections.model.characters}" spells words: set text.kind = "word", or'
                 ' model.characters = "none"'
             )
-        cache.mkdir(parents=True, exist_ok=True)
         for part in corpus.parts():
             if part != "train":
                 text.write_part(cache / f"{part}.jsonl", corpus.read(part))
@@ -125,9 +118,7 @@ class Classify(base.Task):
             progress(f"{counted(left_out, 'text')} left out: none of their labels is in data.labels", 1.0)
         found = ", ".join(f"{count:,} {name}" for name, count in zip(task.labels, counts, strict=True))
         progress(f"train: {found}", 1.0)
-        # Last, because its presence says that all of the above is whole.
-        write_whole(done, json.dumps(counts.tolist()).encode())
-        return task
+        return task, dict(zip(task.labels, counts.tolist(), strict=True))
 
     def _encode(self, corpus: text.LabelledCorpus, progress: Callable[[int], None]) -> NDArray[np.int64]:
         """Write the training texts as ids; how many of them have each label."""

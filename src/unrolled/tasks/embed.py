@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ from torch import nn
 
 from unrolled import embeddings, metrics, text
 from unrolled.errors import UserError
-from unrolled.files import write_whole, writing
+from unrolled.files import writing
 from unrolled.tasks import rows
 from unrolled.tasks import task as base
 from unrolled.tasks.look import column, named, toml
@@ -98,6 +97,7 @@ class Embed(base.SelfLearning):
     verb = "embed similar"
     Sections = EmbedSections
     predictor_type = WordPredictor
+    tables = ()
 
     sections: EmbedSections
 
@@ -118,12 +118,10 @@ class Embed(base.SelfLearning):
         return {"learning_rate": rate, "validate_every": 0, **falling}
 
     @classmethod
-    def prepare(cls, sections: EmbedSections, folder: Path, progress: base.Progress = base.silent) -> Embed:
+    def prepare_anew(
+        cls, sections: EmbedSections, folder: Path, progress: base.Progress
+    ) -> tuple[Embed, dict[str, Any]]:
         cache = folder / "cache"
-        done = cache / "prepared.json"
-        if done.exists():
-            return cls.open(sections, folder)
-        cache.mkdir(parents=True, exist_ok=True)
         if not (folder / _TOKENIZER).exists():
             progress("counting words", 0.0)
             _learn_words(sections).save(folder / _TOKENIZER)
@@ -134,9 +132,7 @@ class Embed(base.SelfLearning):
         with writing(cache):
             task.method.prepare(sections.training.batch_words, progress)
         embeddings.give_back()
-        # Last, because its presence says that all of the above is whole.
-        write_whole(done, json.dumps({"words": corpus.total}).encode())
-        return task
+        return task, {"words": corpus.total}
 
     @classmethod
     def open(cls, sections: EmbedSections, folder: Path) -> Embed:

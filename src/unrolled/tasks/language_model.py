@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from unrolled import decoding, metrics, models, text
 from unrolled.errors import UserError
-from unrolled.files import write_whole
 from unrolled.tasks import look_language, pretrained, rows
 from unrolled.tasks import task as base
 from unrolled.tasks.language_predictor import STRETCH, LanguagePredictor
@@ -80,16 +79,11 @@ class LanguageModel(base.Task):
         return None if self.sections.data.form == other.sections.data.form else "data.form"
 
     @classmethod
-    def prepare(
-        cls, sections: LanguageModelSections, folder: Path, progress: base.Progress = base.silent
-    ) -> LanguageModel:
+    def prepare_anew(
+        cls, sections: LanguageModelSections, folder: Path, progress: base.Progress
+    ) -> tuple[LanguageModel, dict[str, Any]]:
         cache = folder / "cache"
-        done = cache / "prepared.json"
-        if done.exists():
-            return cls.open(sections, folder)
-        pretrained.check(sections, "embeddings")
         corpus = text.PlainCorpus(sections.data)
-        cache.mkdir(parents=True, exist_ok=True)
         path = _tokenizer_file(folder)
         if not path.exists():
             progress("learning the vocabulary", 0.0)
@@ -115,16 +109,11 @@ class LanguageModel(base.Task):
             )
             progress(f"{part}: {found[part]}", 1.0)
             digests[part] = digest.hexdigest()
-        # Last, because its presence says that all of the above is whole.
-        write_whole(
-            done,
-            json.dumps({**{part: vars(each) for part, each in found.items()}, _DIGESTS: digests}).encode(),
-        )
-        return task
+        return task, {**{part: vars(each) for part, each in found.items()}, _DIGESTS: digests}
 
     def text_digest(self, split: str) -> str | None:
         try:
-            prepared = json.loads((self.folder / "cache" / "prepared.json").read_text(encoding="utf-8"))
+            prepared = json.loads((self.folder / "cache" / base.PREPARED).read_text(encoding="utf-8"))
             digest: str | None = prepared.get(_DIGESTS, {}).get(split)
         except (OSError, ValueError):
             return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from unrolled import embeddings
 from unrolled.errors import UserError
 from unrolled.nn.embedding import Embedding
-from unrolled.tasks.task import Task
 from unrolled.text import Tokenizer, vectors
 from unrolled.text.pretrained import look_up
+
+if TYPE_CHECKING:
+    from unrolled.tasks.task import Task
 
 OWN = "skip-gram"
 """In the place of a file: vectors of the training texts."""

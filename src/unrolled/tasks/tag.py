@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +17,6 @@ from torch import Tensor, nn
 
 from unrolled import metrics, models, text
 from unrolled.errors import UserError, at
-from unrolled.files import write_whole
 from unrolled.metrics import schemes
 from unrolled.nn.crf import Allowed
 from unrolled.tasks import inside, look_labels, pretrained, rows
@@ -183,15 +181,12 @@ class Tag(base.Task):
         return None if self.scheme == other.scheme else "data.scheme"
 
     @classmethod
-    def prepare(cls, sections: TagSections, folder: Path, progress: base.Progress = base.silent) -> Tag:
+    def prepare_anew(
+        cls, sections: TagSections, folder: Path, progress: base.Progress
+    ) -> tuple[Tag, dict[str, Any]]:
         cache = folder / "cache"
-        done = cache / "prepared.json"
-        if done.exists():
-            return cls.open(sections, folder)
-        pretrained.check(sections, "embeddings")
         corpus = text.TaggedCorpus(sections.data)
         scheme = _scheme(sections)
-        cache.mkdir(parents=True, exist_ok=True)
         forms = text.Numbers()
         tags: set[str] = set()
         for part in corpus.parts():
@@ -220,9 +215,7 @@ class Tag(base.Task):
         more = f"; {left_out:,} left out (more than data.max_length words)" if left_out else ""
         counted = f"{kept:,} sentences, {len(forms):,} distinct words, {len(task.tags)} tags"
         progress(f"train: {counted}{more}", 1.0)
-        # Last, because its presence says that all of the above is whole.
-        write_whole(done, json.dumps({"kept": kept, "left_out": left_out}).encode())
-        return task
+        return task, {"kept": kept, "left_out": left_out}
 
     def _encode(self, corpus: text.TaggedCorpus, forms: text.Numbers) -> tuple[int, int]:
         """Write the training sentences as numbers of words and ids of tags; how many are kept, left out."""

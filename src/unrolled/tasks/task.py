@@ -7,6 +7,7 @@ the command line know tasks only through this page, so a new job is one new modu
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from pydantic import BaseModel, ConfigDict
 
 from unrolled.errors import UserError
+from unrolled.files import write_whole
 from unrolled.metrics.by_length import by_length
 
 if TYPE_CHECKING:
@@ -31,6 +33,9 @@ Carried = tuple["Tensor", ...] | None
 
 Progress = Callable[[str, float], None]
 """``progress(what, share)``: what is being prepared and how much of it is done, from 0 to 1."""
+
+PREPARED = "prepared.json"
+"""The file of a run's cache whose presence says that the data are prepared, and how."""
 
 RATE = "share_of_rate"
 """A model's parameter with this attribute learns at that share of the recipe's learning rate."""
@@ -147,6 +152,8 @@ class Task(ABC):
     predictor_type: ClassVar[type[Predictor]]
     reusable: ClassVar[tuple[str, ...]] = ()
     """What of the run's cache is right whatever the recipe says: kept when a preparation begins anew."""
+    tables: ClassVar[tuple[str, ...]] = ("embeddings",)
+    """Keys of ``[model]`` under which a file of vectors may be named."""
     judged_by: ClassVar[tuple[str, ...]] = ("dev", "test")
     """What of it an evaluation reads, by names without their endings."""
 
@@ -177,7 +184,6 @@ class Task(ABC):
     # Data: prepared once a run, opened ever after.
 
     @classmethod
-    @abstractmethod
     def prepare(cls, sections: Any, folder: Path, progress: Progress = silent) -> Self:
         """Read the data, train the tokenizers, write ids below ``folder/cache``.
 
@@ -186,6 +192,22 @@ class Task(ABC):
         Raises:
             UserError: a missing file, unequal line counts, invalid text: file and line, and what to do.
         """
+        from unrolled.tasks import pretrained
+
+        done = folder / "cache" / PREPARED
+        if done.exists():
+            return cls.open(sections, folder)
+        pretrained.check(sections, *cls.tables)
+        done.parent.mkdir(parents=True, exist_ok=True)
+        task, found = cls.prepare_anew(sections, folder, progress)
+        # Last, because its presence says that all of the above is whole.
+        write_whole(done, json.dumps(found).encode())
+        return task
+
+    @classmethod
+    @abstractmethod
+    def prepare_anew(cls, sections: Any, folder: Path, progress: Progress) -> tuple[Self, dict[str, Any]]:
+        """What :meth:`prepare` does where nothing is prepared, and plain data of what was found."""
 
     @classmethod
     @abstractmethod

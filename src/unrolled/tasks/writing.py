@@ -6,7 +6,6 @@ and how that is read, from a user's line and from the prepared data.
 
 from __future__ import annotations
 
-import json
 from abc import abstractmethod
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
@@ -21,8 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from unrolled import metrics, text
-from unrolled.files import write_whole
-from unrolled.tasks import pretrained, rows
+from unrolled.tasks import rows
 from unrolled.tasks import task as base
 from unrolled.tasks.writer import Writer, Written
 
@@ -52,8 +50,6 @@ class WritingTask(base.Task, Generic[S]):
 
     sides: ClassVar[tuple[str, ...]] = ("target",)
     """Which tokenizers it has."""
-    tables: ClassVar[tuple[str, ...]] = ("embeddings",)
-    """The keys of ``[model]`` that name files of word vectors."""
     target: text.Tokenizer
 
     @classmethod
@@ -98,13 +94,10 @@ class WritingTask(base.Task, Generic[S]):
     # Data.
 
     @classmethod
-    def prepare(cls, sections: Any, folder: Path, progress: base.Progress = base.silent) -> Self:
+    def prepare_anew(
+        cls, sections: Any, folder: Path, progress: base.Progress
+    ) -> tuple[Self, dict[str, Any]]:
         cache = folder / "cache"
-        done = cache / "prepared.json"
-        if done.exists():
-            return cls.open(sections, folder)
-        pretrained.check(sections, *cls.tables)
-        cache.mkdir(parents=True, exist_ok=True)
         corpus = cls.corpus(sections, folder, progress)
         for part in corpus.parts():
             if part != "train":
@@ -124,9 +117,7 @@ class WritingTask(base.Task, Generic[S]):
             progress=lambda count, _: progress(f"turning {corpus.noun} into ids: {count:,}", 0.0),
         )
         progress(f"train: {found}", 1.0)
-        # Last, because its presence says that all of the above is whole.
-        write_whole(done, json.dumps(vars(found)).encode())
-        return task
+        return task, vars(found)
 
     @property
     def target_settings(self) -> text.TokenizerSettings:
