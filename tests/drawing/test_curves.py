@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
 
+from matplotlib.axes import Axes
+
 from unrolled.drawing.curves import Series, _foot, draw_curves
 
 Words = Callable[..., list[str]]
@@ -66,6 +68,33 @@ def test_a_band_that_is_all_zero_is_a_gap_on_a_log_axis(
 def test_few_points_of_a_log_axis_are_labelled(words: Words) -> None:
     beams = [1, 3, 10, 30]
     assert {"1", "3", "10", "30"} <= set(words(draw_curves, [Series("", beams, beams)], log_x=True))
+
+
+@pytest.mark.parametrize("nothing", [[0, 0], [-1, np.nan], [np.inf, 0]])
+def test_an_axis_without_anything_above_zero_is_not_logarithmic(nothing: list[float], tmp_path: Path) -> None:
+    drawn = Series("a", nothing, nothing, nothing, nothing)
+    draw_curves([drawn], tmp_path / "a.svg", log_x=True, log_y=True)
+    assert (tmp_path / "a.svg").exists()
+
+
+def test_names_with_an_underscore_are_in_the_legend(words: Words) -> None:
+    series = [Series(name, [1, 2], [1, 2]) for name in ("_run", "", "b")]
+    assert words(draw_curves, series)[-2:] == ["_run", "b"]
+
+
+def test_series_look_different_when_the_colours_begin_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    looks = []
+    plot = Axes.plot
+
+    def noting(self: Axes, *points: object, **look: object) -> object:
+        looks.append((look["color"], look["linestyle"], look["marker"]))
+        return plot(self, *points, **look)
+
+    monkeypatch.setattr(Axes, "plot", noting)
+    draw_curves([Series(f"{i}", [1, 2], [i, i]) for i in range(36)], tmp_path / "a.svg")
+    assert len(set(looks)) == len({(colour, marker) for colour, _, marker in looks}) == 36
 
 
 def test_series_that_are_no_line_are_an_error(tmp_path: Path) -> None:

@@ -63,3 +63,5 @@ def test_confusion_shows_counts_with_classes_on_both_axes(words: Words) -> None:
     texts = words(draw_confusion, [[1500, 3], [0, 0]], ["neg", "pos"])
     assert texts[:4] == ["neg", "pos", "neg", "pos"] or texts.count("neg") == 2
     assert {"1,500", "3", "true class", "predicted class"} <= set(texts)
+    seen = words(draw_confusion, [[1, 0], [0, 1]], ["very\x01 bad", "_good"])
+    assert {"very\\x01 bad", "_good"} <= set(seen)

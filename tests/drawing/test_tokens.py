@@ -31,6 +31,11 @@ def test_lines_hold_no_more_than_their_columns_and_lose_nothing() -> None:
     assert lines[-1] == [(6, 0, "x")]  # a line break in the text is one in the picture
 
 
+def test_lines_are_measured_as_they_are_shown() -> None:
+    lines = _lines(["\x07" * 90], "", 80)
+    assert [len(line[0][2]) for line in lines] == [20, 20, 20, 20, 10]  # four columns each: \\x07
+
+
 def test_a_text_begins_a_line() -> None:
     assert [len(line) for line in _lines(["a", "b", "c", "d"], " ", 80, {1, 3})] == [1, 2, 1]
     shown = re.sub(r"<[^>]+>", "", tokens_markup(["a", "b", "c"], [1, 2, 3], separator=" ", starts={0, 2}))

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
 
-from unrolled.drawing.tree import Node, _depths, _heights, draw_tree
+from unrolled.drawing.tree import Node, _depths, _extent, _heights, draw_tree
 
 TREE = [
     Node("<s>", None, "won"),
@@ -43,3 +43,8 @@ def test_a_node_before_its_parent_is_an_error(tmp_path: Path) -> None:
         draw_tree([Node("a", 1), Node("b", None)], tmp_path / "a.png")
     with pytest.raises(ValueError, match="without nodes"):
         draw_tree([], tmp_path / "a.png")
+
+
+def test_wide_tokens_get_the_room_they_take() -> None:
+    assert _extent("漢" * 20, "") == _extent("x" * 40, "")
+    assert _extent("", "漢字") == _extent("", "four")

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from unrolled.embeddings.noise import alias_table, below, draw, keep_odds, noise_table
+from unrolled.embeddings.settings import VectorSettings
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -35,6 +37,14 @@ def test_random_numbers_are_splitmix64() -> None:
     # The first outputs of the generator seeded with 1234567, as published with it.
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
     assert [int(draw(1234567, 0, n)) for n in range(3)] == expected
+
+
+def test_settings_that_would_draw_more_than_is_set_aside_are_refused() -> None:
+    how = {"window": 21, "negatives": 100}
+    with pytest.raises(ValidationError, match=r"= 4,200 others, and can draw 4,094: lower window"):
+        VectorSettings.model_validate({**how, "piece_lengths": [3, 6]})
+    VectorSettings.model_validate(how)  # whose neighbours share the negatives of a word
+    VectorSettings.model_validate({**how, "piece_lengths": [3, 6], "method": "cbow"})
 
 
 def test_random_numbers_are_uniform() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from unrolled.errors import UserError
-from unrolled.metrics import Score, bleu, by_length
+from unrolled.metrics import Score, bleu, by_length, calibration_error
 
 
 def test_each_bucket_is_the_metric_of_its_segments():
@@ -33,3 +33,10 @@ def test_what_cannot_be_split_is_named():
         by_length(score, [4, 5], edges=(20, 10))
     with pytest.raises(UserError, match="no statistics"):
         by_length(Score("x", 1.0), [1])
+
+
+def test_the_interval_of_a_calibration_error_is_mirrored_in_a_bucket_as_in_the_whole():
+    right = [i % 2 == 0 for i in range(200)]
+    (bucket,) = by_length(calibration_error([0.5] * 200, right), [4] * 200)
+    assert bucket.score.value == 0
+    assert bucket.score.interval == calibration_error([0.5] * 200, right).interval == (0, 0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 
 import numpy as np
@@ -96,6 +97,14 @@ def test_of_one_segment_nothing_can_be_said():
     one, other = bleu(["a b c d e"], [["a b c d x"]]), bleu(["a b c d x"], [["a b c d x"]])
     assert one.interval is None
     found = compare(one, other)
+    assert (found.p_value, found.better) == (1.0, 0.5)
+    assert found.low != found.low
+
+
+def test_of_two_infinite_values_nothing_can_be_said():
+    tally = Tally(np.array([[1.0], [2.0], [3.0]]), lambda sums: sums[..., 0] * math.inf)
+    score = Score("perplexity", math.inf, tally=tally)
+    found = compare(score, score)
     assert (found.p_value, found.better) == (1.0, 0.5)
     assert found.low != found.low
 

@@ -126,5 +126,7 @@ def test_iobes_is_scored_as_the_spans_it_spells():
 def test_what_cannot_be_scored_is_named():
     with pytest.raises(UserError, match="sentence 1 has 2 tokens but 1 tags"):
         span_f1([["O"]], [["O", "O"]])
-    with pytest.raises(UserError, match="no sentences"):
+    with pytest.raises(UserError, match="1 predictions but 2 gold"):
+        span_f1([["O"]], [["O"], ["O"]])
+    with pytest.raises(UserError, match="no segments"):
         span_f1([], [])

@@ -44,6 +44,14 @@ def test_the_last_ones_are_kept(tmp_path: Path) -> None:
     assert found.step == 100_000_001
 
 
+def test_a_damaged_one_of_a_later_update_takes_no_good_ones_place(tmp_path: Path) -> None:
+    for step in (100, 200, 300):
+        save(tmp_path, step, keep=3)
+    (tmp_path / "00000300" / "state.json").write_text("{}")
+    save(tmp_path, 250)
+    assert names(tmp_path) == ["00000200", "00000250"]
+
+
 @pytest.mark.parametrize("name", ["state.json", "state.safetensors"])
 @pytest.mark.parametrize("harm", ["missing", "empty", "cut", "changed"])
 def test_a_damaged_one_is_named_and_the_one_before_it_used(tmp_path: Path, name: str, harm: str) -> None:

@@ -130,7 +130,8 @@ def test_every_form_and_kind(make: Make, form: str, kind: str) -> None:
     task = predictor.task
     store = task.store("test")
     assert [task.tokenizer.decode(row) for row in store] == {
-        "documents": ["\n".join(LINES) if kind != "word" else " ".join(" ".join(LINES).split())]
+        "documents": ["\n".join(LINES) if kind != "word" else " ".join(" ".join(LINES).split())],
+        "lines": [line for line in LINES if line],
     }.get(form, LINES)
     assert all(row[-1] == task.tokenizer.eos for row in store)
     scores = task.evaluate(predictor.models, "test")
@@ -140,8 +141,8 @@ def test_every_form_and_kind(make: Make, form: str, kind: str) -> None:
     assert ("bits_per_character" in scores) == (kind != "word")
     if kind != "word":
         details = scores["bits_per_character"].details
-        # Each line's, or the document's, end is a character.
-        text = sum(len(line) + 1 for line in LINES)
+        # Each line's, or the document's, end is a character; empty lines by themselves are left out.
+        text = sum(len(line) + 1 for line in LINES if line or form != "lines")
         assert details["characters"] == text
         assert scores["bits_per_character"].value * text == pytest.approx(
             details["negative_log_prob"] / math.log(2)
@@ -162,7 +163,10 @@ def test_lines_are_texts_by_themselves(make: Make) -> None:
         assert scored.tokens == [*scored.text.split(), "</s>"]
     # In training an empty line is left out, and every other is in one batch of an epoch.
     counts = [batch.count for batch in predictor.task.plan(1, 0)]
-    assert sum(counts) == sum(len(line.split()) + 1 for line in LINES if line)
+    wanted = sum(len(line.split()) + 1 for line in LINES if line)
+    assert sum(counts) == wanted
+    # In dev and test too, or the ends of empty lines, of which training has none, would be asked for.
+    assert [len(predictor.task.store(part).ids) for part in ("dev", "test")] == [wanted, wanted]
 
 
 def test_a_stream_scores_each_line_given_those_before_it(make: Make) -> None:

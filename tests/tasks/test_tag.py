@@ -78,6 +78,16 @@ def test_it_learns_and_answers_in_the_datas_scheme(
     assert both.tag([["sees"]])[0].as_dict() == {"words": ["sees"], "tags": ["O"], "spans": []}
 
 
+def test_a_b_that_iob1_does_not_need_is_no_mistake(recipe: Path, tmp_path: Path) -> None:
+    spelled = columns(SENTENCES).replace("Ann X I-PER", "Ann X B-PER")
+    (tmp_path / "test.txt").write_text(spelled)
+    overrides = ["data.test=test.txt"]
+    trained = train(recipe, tmp_path / "run", overrides=overrides, threads=1, progress=False)
+    scores = trained.task.evaluate(trained.models, "test")
+    assert scores["span_f1"].value == scores["token_accuracy"].value == 100
+    assert scores["token_accuracy"].details["confusion"]["labels"] == ["I-PER", "O"]
+
+
 def test_what_comes_out_never_breaks_the_scheme(recipe: Path, tmp_path: Path) -> None:
     task, _ = prepare(recipe, tmp_path / "run", "data.scheme=IOB1", "model.output=softmax")
     words = ["Ann", "sees", "the", "dog", "of", "Bob", "Lee", "and", "Eve", "Roe"]

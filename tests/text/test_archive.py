@@ -54,6 +54,7 @@ def test_lines_end_as_in_any_file_and_hidden_ones_are_no_texts(tmp_path: Path) -
         for name, content in [
             ("set/pos/1.txt", "\ufeffa\u2028b\x0cc\r\nd".encode()),
             ("set/pos/._1.txt", b"\xff"),
+            ("set/.ipynb_checkpoints/1.txt", b"old"),
         ]:
             entry = tarfile.TarInfo(name)
             entry.size = len(content)

@@ -38,6 +38,14 @@ def test_tabs_allow_spaces_in_words(tmp_path):
     assert [s.words for s in read_columns(path)] == [("New York",), ("#",)]
 
 
+def test_columns_are_divided_by_plain_spaces_alone(tmp_path):
+    path = tmp_path / "f"
+    path.write_text("10\u00a0000  CD NUM \n\u3000 SP PUNCT\n", encoding="utf-8")
+    assert [(s.words, s.tags) for s in read_columns(path, tag=3)] == [
+        (("10\u00a0000", "\u3000"), ("NUM", "PUNCT"))
+    ]
+
+
 def test_conllu(tmp_path):
     def row(*cells):
         return "\t".join([*cells, *"______"[: 10 - len(cells)]])

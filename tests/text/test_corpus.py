@@ -205,6 +205,13 @@ def test_long_lines_in_pieces_that_end_at_a_space(write):
     assert list(corpus.read_lines(path, longest=100)) == path.read_text().split("\n")
 
 
+@pytest.mark.parametrize("longest", [None, 4, 8, 100])
+def test_a_broken_line_after_long_ones_has_its_own_number(write, longest):
+    path = write("a.txt", b"\xef\xbb\xbfone two three four\nseven eight nine\nbad \xff\n")
+    with pytest.raises(UserError, match=r"a\.txt:3: not valid UTF-8"):
+        list(corpus.read_lines(path, longest=longest))
+
+
 def test_what_has_no_spaces_is_cut_between_characters(write):
     text = "吾輩は猫である。" * 50
     found = list(corpus.read_lines(write("a.txt", text + "\nend"), longest=8))

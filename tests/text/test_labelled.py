@@ -57,8 +57,11 @@ def test_several_labels(tmp_path: Path) -> None:
     wanted = [("one", ("x", "y")), ("none", ())]
     assert read(tsv, several=True) == wanted
     assert read(jsonl, several=True) == wanted
+    jsonl.write_text('{"text": "one", "m": {"l": ["x", "y"]}}\n')
+    assert read(jsonl, several=True, columns=("text", "m.l")) == wanted[:1]
     with pytest.raises(UserError, match=r"a\.tsv:2: the label is empty"):
         read(tsv)
+    jsonl.write_text('{"text": "one", "label": ["x", "y"]}\n')
     with pytest.raises(UserError, match=r"'label' holds no text but list"):
         read(jsonl)
 
@@ -106,3 +109,9 @@ def test_labels_have_no_white_space_around_them_and_what_is_left_out_is_counted(
     path.write_text("one\t \n")
     with pytest.raises(UserError, match=r"a\.tsv:1: the label is empty"):
         read(path)
+
+
+def test_a_label_that_is_cut_from_two_counts_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv"
+    path.write_text("one\tNUM:a,NUM:b,HUM:c,HUM:c\n")
+    assert read(path, several=True, label_until=":") == [("one", ("NUM", "HUM"))]

@@ -58,8 +58,10 @@ def test_lines_that_end_make_a_stream(tmp_path):
 
 
 def test_nothing_left_is_an_error(tmp_path):
-    with pytest.raises(UserError, match=r"no pairs are left.*pairs\.tsv:2"):
+    with pytest.raises(UserError, match=r"no pairs are left.*1 empty.*pairs\.tsv:2$"):
         run(tmp_path, RECORDS[1:2], max_length=3)
+    with pytest.raises(UserError, match=r"no pairs are left.*1 too long.*; raise data\.max_length\?$"):
+        run(tmp_path, RECORDS[:1], max_length=0)
     assert not (tmp_path / "source").exists()
 
 

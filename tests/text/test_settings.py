@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from unrolled.errors import UserError
 from unrolled.text import settings
-from unrolled.text.settings import ParallelData, ParallelText, TokenizerSettings, expand
+from unrolled.text.settings import Encoding, ParallelData, ParallelText, TokenizerSettings, expand
 
 MODELS = [
     model
@@ -69,6 +69,10 @@ def test_what_cannot_be():
     for wrong in ({"kind": "words"}, {"size": 4}, {"kind": "bpe", "size": 100}, {"min_count": 0}):
         with pytest.raises(ValidationError):
             TokenizerSettings.model_validate(wrong)
+    for wrong in ("utf8000", "rot13", "hex"):
+        with pytest.raises(ValidationError, match=f"no encoding '{wrong}' is known"):
+            TypeAdapter(Encoding).validate_python(wrong)
+    assert TypeAdapter(Encoding).validate_python("latin-1") == "latin-1"
 
 
 def test_defaults_need_nothing():

@@ -128,6 +128,9 @@ def test_a_damaged_file_leaves_no_cache(tmp_path):
         ("2 2\na .1 .2 .3\nb .1 .2\n", "v:2: a long row"),
         ("New York 1\na 1 2\nb 1 2\n", "v:1: a short row: 1 numbers"),
         ("a 1 x 3\nb 1 2 3\nc 1 2 3", "v:1: .*'x'"),
+        ("a 1 2\nb nan 2\n", "v:2: a number is not finite"),
+        ("a 1 2\nb 1 -inf\n", "v:2: a number is not finite"),
+        ("a 1 2\nb 1 1e39\n", "v:2: a number is not finite"),
         ("3 2\na 1 2\nb 1 2\n", "v: its first line promises 3 vectors, but it has 2"),
         ("5 2\n", "promises 5 vectors, but it has 0"),
         ("", "v: holds no vectors"),
@@ -168,6 +171,14 @@ def test_binary_rows_with_and_without_line_feeds(tmp_path):
         assert np.array_equal(matrix, MATRIX[:3])
     path.write_bytes(b"3 4\n" + b"".join(rows)[:-3])
     with pytest.raises(UserError, match="vector 3 of 3 is cut short"):
+        vectors.read(path)
+
+
+def test_a_binary_vector_that_is_not_finite_is_named(tmp_path):
+    rows = [np.array([1, 2], "<f4"), np.array([1, np.nan], "<f4")]
+    path = tmp_path / "v"
+    path.write_bytes(b"2 2\n" + b"".join(b"w " + row.tobytes() + b"\n" for row in rows))
+    with pytest.raises(UserError, match="v: vector 2 of 2: a number is not finite"):
         vectors.read(path)
 
 

@@ -17,7 +17,7 @@ def test_names_and_ids():
 
 def test_an_unknown_name_is_an_error_with_its_place():
     with pytest.raises(
-        UserError, match=r"test\.tsv:7: label 'posi' is not in the training data; did you mean 'pos'"
+        UserError, match=r"test\.tsv:7: label 'posi' is none of the run's labels; did you mean 'pos'"
     ):
         Vocabulary.of(["pos", "neg"]).encode(["posi"], "test.tsv:7")
     with pytest.raises(UserError, match="no labels"):

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
+import pytest
 import torch
 
-from unrolled.training.exactness import deterministic, seed_for
+import unrolled
+from unrolled.errors import UserError
+from unrolled.training.exactness import check_environment, data_digest, deterministic, environment, seed_for
 
 
 def test_every_update_of_every_seed_draws_its_own_numbers() -> None:
@@ -22,3 +28,24 @@ def test_torchs_settings_and_generator_are_put_back() -> None:
         torch.rand(5)
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.equal(torch.rand(2), expected)
+
+
+def test_versions_and_the_processor_are_compared_where_they_were_recorded() -> None:
+    now = environment(torch.device("cpu"))
+    assert (now["unrolled"], now["numpy"]) == (unrolled.__version__, np.__version__)
+    check_environment("run", {"threads": now["threads"], "data": "x"}, now)  # as an older version recorded it
+    for key in ("unrolled", "numpy", "cpu"):
+        with pytest.raises(UserError, match=f"run: was trained with {key} other, now it is .*inexact"):
+            check_environment("run", {**now, key: "other"}, now)
+
+
+def test_training_data_are_known_by_their_bytes(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    for name in ("train/ids.npy", "dev.jsonl", "prepared.json"):
+        (tmp_path / name).write_text("a")
+    before = data_digest(tmp_path, ("dev", "prepared"))
+    for name in ("dev.jsonl", "prepared.json"):
+        (tmp_path / name).write_text("b")
+    assert data_digest(tmp_path, ("dev", "prepared")) == before
+    (tmp_path / "train" / "ids.npy").write_text("b")
+    assert data_digest(tmp_path, ("dev", "prepared")) != before

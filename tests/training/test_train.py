@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,6 +88,10 @@ SETTINGS = {
     "never validated": ["training.validate_every=0"],
     "patience": ["training.patience=1", "training.learning_rate=0.5"],
 }
+LANGUAGE_MODEL = (
+    'task = "language-model"\n[data]\ntrain = "text.txt"\ndev = "text.txt"\n[model]\nembedding_size = 4\n'
+    "hidden_size = 4\n[training]\nupdates = 1\ncolumns = 2\nwindow = 5\ntensorboard = false\n"
+)
 
 
 class Stop(BaseException):
@@ -233,7 +238,7 @@ def test_a_schedule_that_has_reached_zero_is_not_gone_on_with(
         fit("a", "training.updates=8", *how)
     assert "updates = 4" in (run / "recipe.toml").read_text()
     fit("a", "training.updates=4", *how)
-    assert "go on from there" not in capsys.readouterr().err
+    assert "on from there" not in capsys.readouterr().err
     early = (*how, "training.updates=6", "training.schedule_updates=4")
     assert fit("c", *early) == fit("c", *early)  # finished; what was asked for from the beginning
     low = (*how, "training.minimum_learning_rate=0.0001")
@@ -387,10 +392,7 @@ def test_scores_of_the_weights_before_do_not_outlast_them(fit: Fit, monkeypatch:
 def test_data_that_changed_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text.txt").write_text("the cat sat\na dog ran\n" * 10)
     recipe = tmp_path / "lm.toml"
-    recipe.write_text(
-        'task = "language-model"\n[data]\ntrain = "text.txt"\ndev = "text.txt"\n[model]\nembedding_size = 4\n'
-        "hidden_size = 4\n[training]\nupdates = 1\ncolumns = 2\nwindow = 5\ntensorboard = false\n"
-    )
+    recipe.write_text(LANGUAGE_MODEL)
     for more in ("", "", "birds sing\n"):
         with open(tmp_path / "text.txt", "a") as file:
             file.write(more)
@@ -398,6 +400,68 @@ def test_data_that_changed_are_told(tmp_path: Path, capsys: pytest.CaptureFixtur
         train(recipe, tmp_path / "run", progress=False, threads=1)
         told = f"{tmp_path / 'text.txt'}: changed since {tmp_path / 'run'} was prepared"
         assert (told in capsys.readouterr().err) == bool(more)
+
+
+def test_data_that_are_prepared_again_must_be_those_that_were_trained_on(tmp_path: Path) -> None:
+    source, run, recipe = tmp_path / "text.txt", tmp_path / "run", tmp_path / "lm.toml"
+    text = "the cat sat\na dog ran\n" * 10
+    source.write_text(text)
+    recipe.write_text(LANGUAGE_MODEL)
+
+    def go_on(folder: Path, updates: int, **options: bool) -> None:
+        more = [f"training.updates={updates}"]
+        train(recipe, folder, overrides=more, progress=False, threads=1, **options)  # type: ignore[arg-type]
+
+    go_on(run, 3)
+    go_on(tmp_path / "whole", 6)
+    source.write_text(text.replace("cat", "dog"))
+    shutil.rmtree(run / "cache")
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"run: its training data were prepared again, and are not those"):
+            go_on(run, 6)
+    shutil.copytree(run, tmp_path / "other")
+    go_on(tmp_path / "other", 6, allow_inexact=True)
+    source.write_text(text)
+    tokenizer = run / "tokenizer.text.json"
+    tokenizer.rename(tmp_path / "away")
+    with pytest.raises(UserError, match=r"tokenizer\.text\.json: no such tokenizer file: put it back, or"):
+        go_on(run, 6)
+    (tmp_path / "away").rename(tokenizer)
+    go_on(run, 6)
+    assert_same(run, tmp_path / "whole")
+
+
+def test_a_finished_run_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.txt").write_text("the cat sat\na dog ran\n" * 10)
+    (tmp_path / "lm.toml").write_text(LANGUAGE_MODEL)
+    train(tmp_path / "lm.toml", tmp_path / "run", progress=False)
+    (tmp_path / "text.txt").unlink()
+    shutil.rmtree(tmp_path / "run" / "cache")
+    train(tmp_path / "lm.toml", tmp_path / "run", progress=False)
+    assert "nothing to do (a larger training.updates goes on from there)" in capsys.readouterr().err
+
+
+def test_what_stopped_for_want_of_patience_goes_on_with_more_of_it(
+    fit: Fit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    how = ("training.learning_rate=0.5", "training.validate_every=1 updates", "training.schedule=cosine")
+    run = fit("a", "training.patience=1", *how)
+    stopped = RunFolder(run).read_scores()["update"]
+    assert stopped < 30
+    fit("a", "training.patience=1", *how)
+    assert "nothing to do (a larger training.patience goes on from there)" in capsys.readouterr().err
+    fit("a", "training.patience=30", *how)
+    assert RunFolder(run).read_scores()["update"] > stopped
+
+
+def test_what_a_killed_training_left_half_written_is_removed(fit: Fit, tmp_path: Path) -> None:
+    left = [tmp_path / "a" / ".model.safetensors.x1.tmp", tmp_path / "a" / "cache" / ".prepared.json.x2.tmp"]
+    fit("a", "training.updates=1")
+    for updates in (2, 2):  # of a run that goes on, and of one that is finished
+        for path in left:
+            path.write_bytes(b"half")
+        fit("a", f"training.updates={updates}")
+        assert not any(path.exists() for path in left)
 
 
 def test_the_program_is_told_of_a_signal_in_one_line(recipe: Path, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ MAPS: dict[Map, tuple[str, ...]] = {
 }
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
-"""Curves and bars; where two may meet they also differ by dash and marker."""
+"""Curves and bars; where two may meet they also differ by dash and marker (:func:`again`)."""
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 
@@ -50,6 +50,12 @@ INK = "#1b1b1e"
 GRID = "#9a9aa2"
 NOTHING = "#bdbdc4"
 """Where there is no value."""
+
+
+def again(index: int) -> int:
+    """Which dash and marker the series ``index`` has: where the colours begin again these are one further on,
+    so that no two of 36 series look alike."""
+    return (index + index // len(SERIES)) % len(SERIES)
 
 
 def place(value: float, low: float, high: float) -> float:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from unrolled.drawing.colours import DASHES, INK, MARKERS, SERIES
+from unrolled.drawing.colours import DASHES, INK, MARKERS, SERIES, again
 from unrolled.drawing.figure import Target, draw_on, log_axis
 
 FEW = 8
@@ -40,7 +40,7 @@ def draw_curves(
     """Several lines over one axis, told apart by colour, dash and marker.
 
     Not-a-number leaves a gap. On a logarithmic axis so does zero or less in a line, and a band goes down to
-    the axis' foot.
+    the axis' foot; an axis on which nothing is above zero is not logarithmic.
 
     Args:
         marks: heights at which a thin named line is drawn across (a reference value).
@@ -52,22 +52,26 @@ def draw_curves(
     if not series:
         raise ValueError("no series to draw")
     names = [one.name for one in series]
+    log_x = log_x and _above_zero(one.x for one in series)
+    log_y = log_y and _above_zero(one.y for one in series)
     foot = _foot(series) if log_y else None
     with draw_on(path, [*names, x_label, y_label, title, *(name for _, name in marks)], 6.0, 3.6) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
+        named = {}
         for index, one in enumerate(series):
             x, y = _points(one.name, one.x, one.y)
             colour = SERIES[index % len(SERIES)]
-            axes.plot(
+            (line,) = axes.plot(
                 x,
                 y,
-                label=one.name,
                 color=colour,
-                linestyle=DASHES[index % len(DASHES)],
-                marker=MARKERS[index % len(MARKERS)] if len(x) <= 60 else None,
+                linestyle=DASHES[again(index)],
+                marker=MARKERS[again(index)] if len(x) <= 60 else None,
                 markersize=3.5,
                 linewidth=1.5,
             )
+            if one.name:
+                named[line] = one.name
             if one.low is not None and one.high is not None:
                 _, low = _points(one.name, one.x, one.low)
                 _, high = _points(one.name, one.x, one.high)
@@ -101,9 +105,16 @@ def draw_curves(
         axes.set_ylabel(y_label)
         if title:
             axes.set_title(title, loc="left")
-        if any(names):
+        if named:
             # Outside the axes, so that it never hides a point; below, where a narrow page still shows it.
-            axes.legend(loc="upper left", bbox_to_anchor=(0, -0.15), fontsize=8)
+            # With the names given: of its own matplotlib leaves out those that begin with an underscore.
+            axes.legend([*named], [*named.values()], loc="upper left", bbox_to_anchor=(0, -0.15), fontsize=8)
+
+
+def _above_zero(arrays: Iterable[ArrayLike]) -> bool:
+    """Whether there is anything for a logarithmic axis."""
+    numbers = [np.asarray(array, dtype=np.float64) for array in arrays]
+    return any((np.isfinite(each) & (each > 0)).any() for each in numbers)
 
 
 def _foot(series: Sequence[Series]) -> float | None:

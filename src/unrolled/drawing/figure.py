@@ -64,7 +64,9 @@ def draw_on(
         fonts = families(texts, monospaced=monospaced)
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        # `families` has said already, once and in full, which characters no font holds.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(
             {
@@ -145,18 +147,15 @@ def _write(figure: Figure, target: Target) -> None:
     kind = "svg" if inline else Path(str(target)).suffix.lower()[1:]
     metadata: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # `families` has said already, once and in full, which characters no font holds.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        figure.savefig(
-            buffer,
-            format=kind,
-            dpi=DOTS_PER_INCH,
-            bbox_inches="tight",
-            pad_inches=0.1,
-            metadata=metadata,
-            transparent=inline,
-        )
+    figure.savefig(
+        buffer,
+        format=kind,
+        dpi=DOTS_PER_INCH,
+        bbox_inches="tight",
+        pad_inches=0.1,
+        metadata=metadata,
+        transparent=inline,
+    )
     data = buffer.getvalue()
     if isinstance(target, io.StringIO):
         target.write(_trimmed(data.decode("utf-8")))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from unrolled.drawing.colours import Map, colour, ends, ink, place
 from unrolled.drawing.figure import Target, colour_map, draw_on
-from unrolled.drawing.labels import shortened, token_label
+from unrolled.drawing.labels import name_label, token_label
 
 
 def draw_alignment(
@@ -70,7 +70,7 @@ def draw_confusion(counts: ArrayLike, labels: Sequence[str], path: Target, *, ti
     matrix = _matrix(counts, labels, labels)
     totals = matrix.sum(axis=1, keepdims=True)
     shares = np.divide(matrix, totals, out=np.zeros_like(matrix), where=totals > 0)
-    names = [shortened(label) for label in labels]
+    names = [name_label(label) for label in labels]
     text = [[f"{value:,.0f}" for value in row] for row in matrix.tolist()]
     _draw_cells(
         shares,

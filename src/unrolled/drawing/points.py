@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unrolled.drawing.colours import GRID, MARKERS, SERIES
+from unrolled.drawing.colours import GRID, MARKERS, SERIES, again
 from unrolled.drawing.figure import Target, draw_on
-from unrolled.drawing.labels import shortened
+from unrolled.drawing.labels import name_label
 from unrolled.drawing.placing import place
 
 if TYPE_CHECKING:
@@ -41,19 +41,21 @@ def draw_points(
     """
     positions = check_points(places, labels, groups)
     kinds = list(dict.fromkeys(groups)) if groups is not None else [""]
-    names = [shortened(label) for label in labels]
-    with draw_on(path, [*names, *kinds, x_label, y_label, title], 7.0, 5.5) as figure:
+    names = [name_label(label) for label in labels]
+    legend = [name_label(kind) for kind in kinds]
+    with draw_on(path, [*names, *legend, x_label, y_label, title], 7.0, 5.5) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
+        drawn = []
         for index, kind in enumerate(kinds):
             mine = np.array([groups is None or group == kind for group in groups or names])
-            axes.scatter(
+            some = axes.scatter(
                 positions[mine, 0],
                 positions[mine, 1],
                 s=14,
                 color=SERIES[index % len(SERIES)],
-                marker=MARKERS[index % len(MARKERS)],
-                label=kind,
+                marker=MARKERS[again(index)],
             )
+            drawn.append(some)
         axes.grid(True)
         axes.margins(0.06)
         axes.autoscale_view()
@@ -63,7 +65,8 @@ def draw_points(
         if title:
             axes.set_title(title, loc="left")
         if groups is not None:
-            axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
+            # With the names given: of its own matplotlib leaves out those that begin with an underscore.
+            axes.legend(drawn, legend, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
     return left_out
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from unrolled.drawing.colours import Map, colour, ends, ink, place
 from unrolled.drawing.figure import Target, draw_on
-from unrolled.drawing.labels import visible
+from unrolled.drawing.labels import visible, width_of
 from unrolled.drawing.markup import Markup
 
 LEVELS = 32
@@ -58,11 +58,11 @@ def draw_tokens(
 
         def put(shown: str, row: float, at: int, value: float) -> int:
             background = colour(place(value, low, high), kind)
-            sides = (at / columns, (at + _width(shown)) / columns)
+            sides = (at / columns, (at + width_of(shown)) / columns)
             axes.axhspan(row + 0.05, row + 0.95, *sides, color=background, lw=0, clip_on=False)
             for piece in _pieces(shown):
                 axes.text(at, row + 0.7, piece, va="baseline", color=ink(background), fontsize=9)
-                at += _width(piece)
+                at += width_of(piece)
             return at
 
         at = 0
@@ -141,15 +141,15 @@ def _lines(
     at = 0
     for index, token in enumerate(tokens):
         rest = token or visible(token)
-        if at and (at + _width(rest) > columns or index in starts):
+        if at and (at + width_of(visible(rest)) > columns or index in starts):
             lines.append([])
             at = 0
         while rest:
             fitting = rest[: max(1, columns - at)]
-            while _width(fitting) > columns - at and len(fitting) > 1:
+            while width_of(visible(fitting)) > columns - at and len(fitting) > 1:
                 fitting = fitting[:-1]
             lines[-1].append((index, at, fitting))
-            at += _width(visible(fitting))
+            at += width_of(visible(fitting))
             rest = rest[len(fitting) :]
             if rest:
                 lines.append([])
@@ -159,12 +159,6 @@ def _lines(
             lines.append([])
             at = 0
     return [line for line in lines if line]
-
-
-def _width(text: str) -> int:
-    """The columns a text takes: two for a wide one (Chinese, Japanese, Korean), none for a combining mark."""
-    wide = (2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text if not unicodedata.combining(c))
-    return sum(wide)
 
 
 def _pieces(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from unrolled.drawing.colours import GRID, INK, SERIES
 from unrolled.drawing.figure import Target, draw_on
-from unrolled.drawing.labels import token_label
+from unrolled.drawing.labels import token_label, width_of
 
 Standing = Literal["kept", "cut", "won", "reference"]
 """Kept open or finished; cut; on the winning path; of the reference, where it was not kept."""
@@ -103,7 +103,7 @@ def draw_tree(nodes: Sequence[Node], path: Target, *, title: str = "") -> None:
 
 def _extent(name: str, note: str) -> float:
     """About how wide a label is, in inches."""
-    return 0.08 + max(0.085 * len(name), 0.06 * len(note))
+    return 0.08 + max(0.085 * width_of(name), 0.06 * width_of(note))
 
 
 def _depths(nodes: Sequence[Node]) -> list[int]:

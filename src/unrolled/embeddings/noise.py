@@ -55,7 +55,7 @@ def keep_odds(counts: Int[np.ndarray, " vocabulary"], threshold: float) -> UInt3
 
 
 CHOICES = 4096
-"""Random numbers set aside for each word of the text."""
+"""Random numbers set aside for each word of the text; :class:`VectorSettings` refuses what needs more."""
 
 
 def draw(seed: int, position: ArrayLike, n: ArrayLike) -> UInt64[np.ndarray, "*shape"]:

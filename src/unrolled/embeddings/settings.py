@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unrolled.embeddings.noise import CHOICES
 from unrolled.text.settings import Located, TokenizerSettings
 
 
@@ -81,6 +82,13 @@ class VectorSettings(BaseModel):
                 raise ValueError("piece_lengths: the shortest is at least 1 and at most the longest")
             if self.method == "glove":
                 raise ValueError("piece_lengths: glove has no character n-grams; use skip-gram or cbow")
+            # Two more say whether a word is trained on, and how far its window reaches.
+            drawn, most = 2 * self.reach * self.negatives, CHOICES - 2
+            if self.method == "skip-gram" and drawn > most:
+                raise ValueError(
+                    f"negatives: with piece_lengths a word draws 2 · window · negatives = {drawn:,} others,"
+                    f" and can draw {most:,}: lower window or negatives"
+                )
         return self
 
     @property

@@ -7,7 +7,6 @@ from numpy.typing import ArrayLike
 
 from unrolled.errors import UserError
 from unrolled.metrics.score import Score, signature
-from unrolled.metrics.significance import interval
 from unrolled.metrics.tally import Counts, Tally
 
 _BINS = 15
@@ -37,17 +36,10 @@ def calibration_error(confidence: ArrayLike, right: ArrayLike) -> Score:
     statistics = np.zeros((len(bins), _BINS + 1))
     statistics[np.arange(len(bins)), bins] = correct - probability
     statistics[:, -1] = 1
-    tally = Tally(statistics, _error)
-    value = float(_error(tally.total()))
-    # A sum of sizes can only grow by the noise of a draw: the draws' interval is mirrored at the value.
-    low, high = interval(tally) if len(bins) > 1 else (None, None)
-    if low is not None and high is not None:
-        low, high = max(0.0, 2 * value - high), max(0.0, 2 * value - low)
+    tally = Tally(statistics, _error, grows=True)
     return Score(
         "calibration error",
-        value,
-        low,
-        high,
+        float(_error(tally.total())),
         signature=signature("calibration error", bins=_BINS),
         higher_is_better=False,
         tally=tally,

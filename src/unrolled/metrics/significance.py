@@ -64,7 +64,11 @@ def interval(tally: Tally, resamples: int = RESAMPLES, seed: int = SEED) -> tupl
     Raises:
         UserError: no segments.
     """
-    return percentiles(bootstrap(tally, resamples=resamples, seed=seed)[0])
+    low, high = percentiles(bootstrap(tally, resamples=resamples, seed=seed)[0])
+    if not tally.grows:
+        return low, high
+    value = float(tally.value(tally.total()))
+    return max(0.0, 2 * value - high), max(0.0, 2 * value - low)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Comparison:
 def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: int = SEED) -> Comparison:
     """Paired bootstrap of two scores of the same metric on the same test set.
 
-    Of a single segment nothing can be said: the interval is not a number, the p-value 1.
+    Of a single segment, or of two infinite values, nothing can be said: the interval is not a number, the
+    p-value 1.
 
     Raises:
         UserError: different metrics, different numbers of segments, scores over different vocabularies, or
@@ -110,13 +115,14 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
     if first.tally is None or second.tally is None:
         raise UserError(f"{first.name} holds no statistics per segment: evaluate again before comparing")
     one, other = bootstrap(first.tally, second.tally, resamples=resamples, seed=seed)
-    differences = one - other
-    alone = len(first.tally) < 2
-    low, high = (math.nan, math.nan) if alone else percentiles(differences)
     observed = first.value - second.value
-    strayed = np.abs(differences)
-    # ">=" where sacreBLEU has ">": two systems of the same output do not differ, and their p-value is 1.
-    beyond = int((strayed - strayed.mean() >= abs(observed)).sum())
+    silent = len(first.tally) < 2 or math.isnan(observed)
+    with np.errstate(invalid="ignore"):  # infinite values of both
+        differences = one - other
+        strayed = np.abs(differences)
+        # ">=" where sacreBLEU has ">": two systems of the same output do not differ, and their p-value is 1.
+        beyond = int((strayed - strayed.mean() >= abs(observed)).sum())
+    low, high = (math.nan, math.nan) if silent else percentiles(differences)
     wins = differences > 0 if first.higher_is_better else differences < 0
     return Comparison(
         name=first.name,
@@ -125,8 +131,8 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
         difference=observed,
         low=low,
         high=high,
-        p_value=1.0 if alone else (beyond + 1) / (resamples + 1),
-        better=0.5 if alone else float(wins.mean() + 0.5 * (differences == 0).mean()),
+        p_value=1.0 if silent else (beyond + 1) / (resamples + 1),
+        better=0.5 if silent else float(wins.mean() + 0.5 * (differences == 0).mean()),
         resamples=resamples,
         seed=seed,
     )

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from unrolled.errors import UserError
 from unrolled.metrics import schemes
+from unrolled.metrics.classification import token_accuracy
 from unrolled.metrics.score import Score, signature
 from unrolled.metrics.tally import Counts, Tally, ratio
 
@@ -23,18 +23,10 @@ def span_f1(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -
     Raises:
         UserError: no sentences, unequal numbers of them, or of tags within one.
     """
-    if len(predicted) != len(gold):
-        raise UserError(f"{len(predicted)} tagged sentences but {len(gold)} gold ones: one each")
-    if len(gold) == 0:
-        raise UserError("no sentences to score: the predictions are empty")
+    accuracy = token_accuracy(predicted, gold)  # which refuses what does not fit
     rows = []
     by_type: dict[str, Counter[str]] = {}
-    right_tags = tokens = 0
-    for number, (ours, theirs) in enumerate(zip(predicted, gold, strict=True), start=1):
-        if len(ours) != len(theirs):
-            raise UserError(f"sentence {number} has {len(theirs)} tokens but {len(ours)} tags: one each")
-        right_tags += sum(one == other for one, other in zip(ours, theirs, strict=True))
-        tokens += len(theirs)
+    for ours, theirs in zip(predicted, gold, strict=True):
         found, there = set(schemes.spans(ours)), set(schemes.spans(theirs))
         rows.append((len(found & there), len(found), len(there)))
         for what, some in (("right", found & there), ("found", found), ("gold", there)):
@@ -47,8 +39,8 @@ def span_f1(predicted: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -
         signature=signature("span F1", spans="conlleval"),
         details={
             **_figures(tally.total()),
-            "token_accuracy": 100.0 * right_tags / tokens if tokens else 0.0,
-            "tokens": tokens,
+            "token_accuracy": accuracy.value,
+            "tokens": accuracy.details["tokens"],
             "types": {
                 type_: _figures(np.array([counts["right"], counts["found"], counts["gold"]], float))
                 for type_, counts in sorted(by_type.items())

@@ -7,7 +7,7 @@ bootstrap, one paired test and one split by length serve them all.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,13 @@ class Tally:
     Attributes:
         statistics: ``(segments, kinds)``, integers or floats.
         value: from sums ``(…, kinds)`` (float64) to values ``(…)``.
+        grows: whether the noise of a draw can only add to the value, as to a sum of sizes; the interval of
+            the draws is then mirrored at the value.
     """
 
     statistics: Counts
     value: Callable[[Counts], Counts]
+    grows: bool = False
 
     def __len__(self) -> int:
         return len(self.statistics)
@@ -38,7 +41,7 @@ class Tally:
 
     def at(self, segments: Counts) -> Tally:
         """The tally of some segments alone: indices or a mask."""
-        return Tally(self.statistics[segments], self.value)
+        return replace(self, statistics=self.statistics[segments])
 
 
 def share(sums: Counts) -> Counts:

@@ -37,7 +37,7 @@ class Checkpoint(NamedTuple):
 def save(
     folder: Path, step: int, tensors: Mapping[str, Tensor], record: Mapping[str, Any], *, keep: int = 2
 ) -> None:
-    """Write ``folder/<step>`` and remove all but the last ``keep`` checkpoints.
+    """Write ``folder/<step>`` and remove all but the last ``keep`` checkpoints up to it.
 
     Raises:
         RunError: the disk is full or cannot be written; the checkpoints that were there are untouched.
@@ -59,7 +59,10 @@ def save(
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
-        for old in numbered(folder)[:-keep]:
+        there = numbered(folder)
+        made = there.index(target) + 1
+        # Those of later updates were found damaged: training will come past them again.
+        for old in [*there[: max(0, made - keep)], *there[made:]]:
             # Renamed first, so that one removed half is never taken for a damaged one.
             old.rename(folder / f"{_TEMPORARY}{old.name}")
         _sweep(folder)

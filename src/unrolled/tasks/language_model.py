@@ -96,13 +96,15 @@ class LanguageModel(base.Task):
                 f"model.cutoffs = {list(cutoffs)}: should be below the {size:,} entries of the vocabulary"
             )
         found, digests = {}, {}
+        # Blank lines are left out of every part: a model that saw none would be asked for their ends.
+        longest = {"train": sections.data.max_length} if task.by_line else {}
         for part in corpus.parts():
             digest = hashlib.blake2b(digest_size=16)
             found[part] = text.encode_records(
                 _noted(corpus.read(part), digest),
                 [task.tokenizer],
                 [cache / part],
-                max_length=sections.data.max_length if task.by_line and part == "train" else None,
+                max_length=longest.get(part, sys.maxsize) if task.by_line else None,
                 end=task.tokenizer.eos,
                 progress=_share(progress, f"turning {part} into ids", corpus.bytes(part)),
                 noun="texts",

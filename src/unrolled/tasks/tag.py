@@ -326,7 +326,10 @@ class Tag(base.Task):
         base.no_options(self.name, options)
         examples = self.examples(split)
         found = TagPredictor(self, models).tag([each.words for each in examples])
-        predicted, gold = [each.tags for each in found], [each.tags for each in examples]
+        predicted, gold = [each.tags for each in found], [[*each.tags] for each in examples]
+        if self.scheme is not None:
+            # IOB1 lets a span be spelled in two ways, of which predictions have one.
+            gold = [schemes.convert(tags, self.scheme) for tags in gold]
         accuracy = metrics.token_accuracy(predicted, gold)
         scores = {"token_accuracy": accuracy}
         if self.scheme is not None:

@@ -32,7 +32,9 @@ def read_archive(archive: Path, folder: str, encoding: str = "utf-8") -> Iterato
         with tarfile.open(archive) as opened:
             for member in opened:
                 place = PurePosixPath(member.name)
-                if not member.isfile() or str(place.parent.parent) != folder or hidden(place):
+                if not member.isfile() or str(place.parent.parent) != folder:
+                    continue
+                if hidden(place) or hidden(place.parent):
                     continue
                 found = True
                 file = opened.extractfile(member)

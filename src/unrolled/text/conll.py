@@ -62,7 +62,9 @@ class Columns:
         """
         if self.conllu and line.startswith("#"):
             return None
-        cells = line.split("\t") if "\t" in line or self.conllu else line.split()
+        tabbed = "\t" in line or self.conllu
+        # A word may hold one of Unicode's other spaces, such as the one in "10 000" that breaks no line.
+        cells = line.split("\t") if tabbed else [cell for cell in line.split(" ") if cell]
         if cells[0] == DOCUMENT:
             return None
         if self.total is not None and len(cells) != self.total:

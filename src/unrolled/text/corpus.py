@@ -51,21 +51,22 @@ def read_lines(path: str | Path, encoding: str = "utf-8", *, longest: int | None
 
 
 def decoded(raws: Iterable[bytes], path: str | Path, encoding: str = "utf-8") -> Iterator[str]:
-    """Lines as bytes, of what is called ``path``, as text.
+    """Lines as bytes, of what is called ``path``, as text; they may come in pieces, the last with its end.
 
     Raises:
         UserError: a line is not valid text.
     """
-    number = 0
+    number = 1
     try:
-        for number, raw in enumerate(raws, 1):
-            if number == 1:
+        for index, raw in enumerate(raws):
+            if index == 0:
                 if packed := next((form for head, form in _PACKED.items() if raw.startswith(head)), None):
                     raise UserError(f"{path}: compressed ({packed}): unpack it first")
                 raw = raw.removeprefix(_BYTE_ORDER_MARK)
                 if not raw:
                     continue
             yield raw.removesuffix(b"\n").removesuffix(b"\r").decode(encoding)
+            number += raw.endswith(b"\n")
     except UnicodeDecodeError as error:
         raise UserError(
             f"{at(path, number)}: not valid {encoding.upper()} (byte {error.object[error.start]:#04x} at"
@@ -210,11 +211,11 @@ def text_keys(path: str | Path) -> list[str]:
     return [key for row, _ in islice(read_objects(path), 1) for key in keys(row, "")]
 
 
-def pick(row: Any, key: str, place: str) -> str:
-    """The text under a dotted key of nested mappings; numbers and truth values as JSON writes them.
+def under(row: Any, key: str, place: str) -> Any:
+    """What is under a dotted key of nested mappings.
 
     Raises:
-        UserError: there is no such key (the nearest one is named), or no text under it.
+        UserError: there is no such key (the nearest one is named).
     """
     value = row
     for name in [key] if isinstance(row, dict) and key in row else key.split("."):
@@ -226,6 +227,16 @@ def pick(row: Any, key: str, place: str) -> str:
                 " (data.columns, of plain text data.column, names another)"
             )
         value = value[name]
+    return value
+
+
+def pick(row: Any, key: str, place: str) -> str:
+    """The text under a dotted key; numbers and truth values as JSON writes them.
+
+    Raises:
+        UserError: as :func:`under`; or there is no text.
+    """
+    value = under(row, key, place)
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if not isinstance(value, str):

@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from unrolled.errors import UserError, at, nearest
 from unrolled.text.archive import archive_of, read_archive
-from unrolled.text.corpus import Record, is_jsonl, pick, read_folders, read_labelled, read_objects, read_tsv
+from unrolled.text.corpus import (
+    Record,
+    is_jsonl,
+    pick,
+    read_folders,
+    read_labelled,
+    read_objects,
+    read_tsv,
+    under,
+)
 from unrolled.text.label_settings import LabelledData
 from unrolled.text.parts import Part, PartedCorpus
 
@@ -48,7 +57,7 @@ class LabelledCorpus(PartedCorpus[LabelledText, LabelledData]):
             found = tuple(labels)
             if self.data.label_until is not None:
                 found = tuple(label.split(self.data.label_until)[0] for label in found)
-            found = tuple(map(str.strip, found))
+            found = tuple(dict.fromkeys(map(str.strip, found)))  # NUM:a and NUM:b may be NUM twice
             if self.data.labels is not None:
                 kept = tuple(label for label in found if label in self.data.labels)
                 if found and not kept:
@@ -96,7 +105,7 @@ class LabelledCorpus(PartedCorpus[LabelledText, LabelledData]):
         for row, line in read_objects(path):
             place = at(path, line)
             text = pick(row, columns[0], place)
-            listed = row.get(columns[1])
+            listed = under(row, columns[1], place)
             if self.data.several and isinstance(listed, list):
                 yield Record(
                     (text, *(pick({columns[1]: each}, columns[1], place) for each in listed)), str(path), line

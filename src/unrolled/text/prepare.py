@@ -100,8 +100,8 @@ def encode_records(
 
     Args:
         tokenizers, paths: one a field.
-        max_length: for training: records with more tokens than this in a field, or none in one, are left out
-            and counted. ``None``: every record is kept.
+        max_length: records with more tokens than this in a field, or none in one, are left out and counted.
+            ``None``: every record is kept.
         end: an id to write after each row (eos), so that the store's ids are a stream of ended lines.
         noun: what the records are called in a complaint.
         progress: called with the numbers of records and of bytes read so far.
@@ -127,7 +127,8 @@ def encode_records(
                 read += sum(_bytes(field) + 1 for record in chunk for field in record.fields)
                 progress(done, read)
         if result.left_out and not result.kept:
-            raise UserError(f"no {noun} are left to train on: {result}; raise data.max_length?")
+            advice = "; raise data.max_length?" if result.too_long else ""
+            raise UserError(f"no {noun} are left: {result}{advice}")
     return result
 
 

@@ -99,8 +99,8 @@ def iterate(path: str | Path, vocabulary: Container[str] | None = None) -> Itera
     """Words and their vectors (float32), streamed in the file's order; only those in ``vocabulary`` if given.
 
     Raises:
-        UserError: as :func:`layout`; or a row is too short or too long, or holds no number: file and line; or
-            there are fewer rows than the file promises.
+        UserError: as :func:`layout`; or a row is too short or too long, or holds no number or one that is not
+            finite: file and line; or there are fewer rows than the file promises.
     """
     form, size, promised = layout(path)
     rows = _binary_rows(path, size, promised or 0) if form == "binary" else _text_rows(path, size, form)
@@ -115,11 +115,16 @@ def iterate(path: str | Path, vocabulary: Container[str] | None = None) -> Itera
 
 def _parse(numbers: bytes | list[str], size: int, place: str) -> NDArray[np.float32]:
     if isinstance(numbers, bytes):
-        return np.frombuffer(numbers, dtype="<f4")
-    try:
-        return np.array([float(number) for number in numbers], dtype=np.float32)
-    except ValueError as error:
-        raise UserError(f"{place}: {error}; a word and {size} numbers are wanted") from None
+        vector = np.frombuffer(numbers, dtype="<f4")
+    else:
+        try:
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and told below
+                vector = np.array([float(number) for number in numbers]).astype(np.float32)
+        except ValueError as error:
+            raise UserError(f"{place}: {error}; a word and {size} numbers are wanted") from None
+    if not np.isfinite(vector).all():
+        raise UserError(f"{place}: a number is not finite (nan or inf): mend or delete the vector")
+    return vector
 
 
 def _text_rows(path: str | Path, size: int, form: Form) -> Iterator[tuple[str, str, list[str]]]:

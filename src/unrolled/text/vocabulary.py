@@ -46,12 +46,12 @@ class Vocabulary:
             place: ``file:line``, for the complaint.
 
         Raises:
-            UserError: the name was not seen in training; the nearest is named.
+            UserError: the name is not among them; the nearest is named.
         """
         found = self._ids.get(name)
         if found is None:
             where = f"{place}: " if place else ""
-            raise UserError(f"{where}label {name!r} is not in the training data; {nearest(name, self.names)}")
+            raise UserError(f"{where}label {name!r} is none of the run's labels; {nearest(name, self.names)}")
         return found
 
     def encode(self, names: Iterable[str], place: str = "") -> NDArray[np.int32]:

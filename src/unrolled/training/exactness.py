@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from unrolled import kernels
+from unrolled import __version__, kernels
 from unrolled.errors import UserError
 
 
@@ -66,19 +68,38 @@ def environment(device: torch.device) -> dict[str, Any]:
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "kernels": " ".join(part for part in (native["path"], native["instruction_set"]) if part),
         "torch": torch.__version__,
+        "numpy": np.__version__,
+        "unrolled": __version__,
+        "cpu": torch.backends.cpu.get_cpu_capability(),  # by which PyTorch chooses its own kernels
     }
 
 
 def check_environment(run: object, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to resume where the result could differ.
+    """Refuse to resume where the result could differ; what an older version did not record is not compared.
 
     Raises:
         UserError: a part of the environment differs; it is named with both values.
     """
     for key, value in now.items():
-        if recorded.get(key) != value:
-            advice = f"--threads {recorded.get(key)}, or " if key == "threads" else ""
+        if recorded.get(key, value) != value:
+            advice = f"--threads {recorded[key]}, or " if key == "threads" else ""
             raise UserError(
-                f"{run}: was trained with {key} {recorded.get(key)}, now it is {value}: resuming would not be"
+                f"{run}: was trained with {key} {recorded[key]}, now it is {value}: resuming would not be"
                 f" exact; give {advice}--allow-inexact to go on regardless"
             )
+
+
+def data_digest(cache: Path, others: Collection[str]) -> str:
+    """Some letters that are others for other training data, as prepared in ``cache``.
+
+    Args:
+        others: what else there is, by names without their endings.
+    """
+    whole = hashlib.sha256()
+    for path in sorted(path for path in cache.rglob("*") if path.is_file()):
+        inside = path.relative_to(cache)
+        if inside.parts[0].partition(".")[0] not in others:
+            with open(path, "rb") as file:
+                each = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{inside.as_posix()} {each}\n".encode())
+    return whole.hexdigest()[:16]

@@ -45,10 +45,15 @@ class Log:
                         self._events.add_scalar(key, value, entry["update"])
 
     def close(self) -> None:
-        """Close the files."""
-        self._file.close()
-        if self._events is not None:
-            self._events.close()
+        """Close the files.
+
+        Raises:
+            RunError: as :meth:`write`, of what it could not write.
+        """
+        with writing(self.path):
+            self._file.close()
+            if self._events is not None:
+                self._events.close()
 
 
 def _flat(entry: dict[str, Any], prefix: str = "") -> list[tuple[str, float]]:

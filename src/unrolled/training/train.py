@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from unrolled import tasks
 from unrolled.errors import RunError, UserError
-from unrolled.files import writing
+from unrolled.files import left_over, writing
 from unrolled.runs import Recipe, RunFolder, checkpoint, load
 from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
@@ -20,11 +21,18 @@ from unrolled.runs.weights import mapped_tensors, restore
 from unrolled.text.settings import expand
 from unrolled.training import sources
 from unrolled.training.checks import check_training
-from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
+from unrolled.training.exactness import (
+    check_environment,
+    data_digest,
+    deterministic,
+    environment,
+    seed_for,
+)
 from unrolled.training.interruption import deferred
 from unrolled.training.log import Log
 from unrolled.training.progress import Show
-from unrolled.training.trainer import Trainer
+from unrolled.training.schedule import Schedule
+from unrolled.training.trainer import Trainer, reached
 
 
 def train(
@@ -49,7 +57,8 @@ def train(
         overrides: ``section.key=value``, over what the recipe says.
         threads: how many PyTorch computes with; recorded.
         seed: over ``training.seed``.
-        allow_inexact: resume under another thread count, device, kernel path or PyTorch.
+        allow_inexact: resume under another thread count, device, kernel path, version or processor, or with
+            other data.
 
     Raises:
         UserError: a mistake in the recipe, the data or an option; a recipe changed under an existing run.
@@ -73,6 +82,9 @@ def train(
     with ExitStack() as stack:
         show = stack.enter_context(Show(progress))
         stack.enter_context(folder.lock())
+        for path in filter(left_over, folder.path.rglob("*")):  # of a training that was killed
+            with suppress(OSError):
+                path.unlink()
         stack.enter_context(deterministic(place))
         use_threads(threads)
         _fit(recipe, folder, place, allow_inexact, show)
@@ -82,30 +94,40 @@ def train(
 def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact: bool, show: Show) -> None:
     saved = _last_state(folder, show)
     now = environment(device)
+    kind, cache = tasks.find(recipe.task), folder.path / "cache"
+    found = sources.stamps(getattr(recipe.sections, "data", None))
     if saved is not None:
         _check_unchanged(recipe, folder)
-        scored = folder.read_scores().get("update") == saved.step and _whole(folder.model)
-        if not (scored or allow_inexact):
+        finished = _finished(recipe, folder, saved)
+        again = not finished and not (cache / "prepared.json").exists()
+        goes_on = "goes on with what it was: to learn from it as it is, train into another folder"
+        what = "is prepared again with what it is now" if again else goes_on
+        for source in sources.changed(cache, found):
+            show.say(f"{source}: changed since {folder} was prepared, which {what}")
+        if finished:
+            recipe.write(folder.recipe)  # what may change: how long, how often
+            show.say(f"{folder}: finished after {saved.step} updates; nothing to do{_advice(recipe, saved)}")
+            return
+        if not allow_inexact:
             check_environment(folder, saved.record["environment"], now)
+        if again:
+            _check_tokenizers(recipe, folder)
     else:
         # What an interrupted or refused preparation left may be half, or of another recipe.
         for path in folder.tokenizers.values():
             path.unlink()
-        for path in (folder.path / "cache").glob("*"):
-            if path.name not in tasks.find(recipe.task).reusable:
+        for path in cache.glob("*"):
+            if path.name not in kind.reusable:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
-    cache, found = folder.path / "cache", sources.stamps(getattr(recipe.sections, "data", None))
     prepared = (cache / "prepared.json").exists()
-    task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
+    task = kind.prepare(recipe.sections, folder.path, show.prepare)
     if not prepared:
         sources.record(cache, found)
-    for source in sources.changed(cache, found):
-        show.say(
-            f"{source}: changed since {folder} was prepared, which goes on with what it was: to learn from it"
-            " as it is, train into another folder"
-        )
+    now["data"] = data_digest(cache, (*kind.judged_by, *kind.reusable, "prepared", "sources"))
+    if saved is not None and not allow_inexact:
+        _check_data(folder, saved.record["environment"], now)
     torch.manual_seed(seed_for(recipe.training.seed, 0))
     model = task.build()
     if recipe.training.precision == "float64":
@@ -120,16 +142,8 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.save(logged=0)
     else:
         trainer.resume(saved)
-        finished = trainer.done and scored
-        if scored and not (finished or allow_inexact):
-            check_environment(folder, saved.record["environment"], now)
-        recipe.write(folder.recipe)  # what may change: how long, how often
+        recipe.write(folder.recipe)
         saved.tensors.clear()  # the model has them
-        if finished:
-            advice = " (more training.updates or training.epochs go on from there)"
-            more = "" if trainer.schedule.ends else advice
-            show.say(f"{folder}: finished after {trainer.update} updates; nothing to do{more}")
-            return
         show.say(f"{folder}: going on from update {trainer.update}")
         with writing(folder.scores):
             folder.scores.unlink(missing_ok=True)  # of the weights that were best until now
@@ -141,6 +155,52 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.finish(log)  # all updates are saved: to be interrupted now costs nothing
     finally:
         log.close()
+
+
+def _finished(recipe: Recipe, folder: RunFolder, saved: checkpoint.Checkpoint) -> bool:
+    """Whether the training ended there, and its weights and their scores are whole."""
+    scored = folder.read_scores().get("update") == saved.step
+    return scored and bool(_reached(recipe, saved)) and _whole(folder.model)
+
+
+def _reached(recipe: Recipe, saved: checkpoint.Checkpoint) -> list[str]:
+    record = saved.record
+    return reached(recipe.training, saved.step, record["epoch"], record["selection"]["stalled"])
+
+
+def _advice(recipe: Recipe, saved: checkpoint.Checkpoint) -> str:
+    """What goes on with a finished training, if anything does."""
+    keys = _reached(recipe, saved)
+    if keys != ["patience"] and Schedule(recipe.training, saved.step).ends:
+        return ""
+    return f" (a larger {' and '.join(f'training.{key}' for key in keys)} goes on from there)"
+
+
+def _check_tokenizers(recipe: Recipe, folder: RunFolder) -> None:
+    """Refuse to learn tokenizers anew, whose ids the weights would take for others.
+
+    Raises:
+        UserError: one is missing or damaged.
+    """
+    try:
+        tasks.find(recipe.task).open(recipe.sections, folder.path)
+    except UserError as error:
+        raise UserError(f"{error}: put it back, or train into another folder") from None
+
+
+def _check_data(folder: RunFolder, recorded: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse training data that were prepared again and are others; an older version did not record which.
+
+    Raises:
+        UserError: they are; they are to be prepared once more, lest the next training take them for its own.
+    """
+    if recorded.get("data", now["data"]) != now["data"]:
+        with writing(folder.path):
+            (folder.path / "cache" / "prepared.json").unlink(missing_ok=True)
+        raise UserError(
+            f"{folder}: its training data were prepared again, and are not those that it was trained on: put"
+            " these back, train into another folder, or give --allow-inexact to go on regardless"
+        )
 
 
 def _whole(model: Path) -> bool:

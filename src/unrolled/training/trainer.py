@@ -36,6 +36,12 @@ from unrolled.training.schedule import Schedule
 from unrolled.training.selection import Selection
 
 
+def reached(settings: TrainingSettings, update: int, epoch: int, stalled: int) -> list[str]:
+    """Which keys of ``[training]`` say to stop there."""
+    limits = {"updates": update, "epochs": epoch, "patience": stalled}
+    return [key for key, at in limits.items() if (end := getattr(settings, key)) is not None and at >= end]
+
+
 class Trainer:
     """A training at some update: everything that later updates depend on, which is what a checkpoint holds.
 
@@ -82,12 +88,7 @@ class Trainer:
     @property
     def done(self) -> bool:
         """Whether the recipe says to stop here."""
-        updates, epochs, patience = self.settings.updates, self.settings.epochs, self.settings.patience
-        return (
-            (updates is not None and self.update >= updates)
-            or (epochs is not None and self.epoch >= epochs)
-            or (patience is not None and self.selection.stalled >= patience)
-        )
+        return bool(reached(self.settings, self.update, self.epoch, self.selection.stalled))
 
     def fit(self, log: Log, interruption: Interruption) -> None:
         """Train from here to the last update, saving on the way.
@@ -272,7 +273,7 @@ class Trainer:
         """Write a checkpoint; the log has ``logged`` lines now.
 
         Raises:
-            RunError: the state is not finite, or the disk is full; the checkpoints before are kept.
+            RunError: a loss or gradient was not finite, or the disk is full; the checkpoints before are kept.
         """
         self._check()
         parts: dict[str, Mapping[str, Tensor]] = {
