@@ -8,7 +8,14 @@ import torch
 
 import unrolled
 from unrolled.errors import UserError
-from unrolled.training.exactness import check_environment, data_digest, deterministic, environment, seed_for
+from unrolled.training.exactness import (
+    check_environment,
+    data_digest,
+    deterministic,
+    environment,
+    record_data,
+    seed_for,
+)
 
 
 def test_every_update_of_every_seed_draws_its_own_numbers() -> None:
@@ -40,12 +47,17 @@ def test_versions_and_the_processor_are_compared_where_they_were_recorded() -> N
 
 
 def test_training_data_are_known_by_their_bytes(tmp_path: Path) -> None:
+    def digest() -> dict[str, str]:
+        record_data(tmp_path, ("dev", "prepared", "digest"))
+        return data_digest(tmp_path)
+
+    assert data_digest(tmp_path) == {}  # of an older version
     (tmp_path / "train").mkdir()
     for name in ("train/ids.npy", "dev.jsonl", "prepared.json"):
         (tmp_path / name).write_text("a")
-    before = data_digest(tmp_path, ("dev", "prepared"))
+    before = digest()
     for name in ("dev.jsonl", "prepared.json"):
         (tmp_path / name).write_text("b")
-    assert data_digest(tmp_path, ("dev", "prepared")) == before
+    assert digest() == before
     (tmp_path / "train" / "ids.npy").write_text("b")
-    assert data_digest(tmp_path, ("dev", "prepared")) != before
+    assert digest() != before

@@ -19,7 +19,7 @@ from unrolled import tasks
 from unrolled.errors import UserError
 from unrolled.metrics import Score
 from unrolled.tasks import Loss
-from unrolled.tasks.task import Carried, Progress, silent
+from unrolled.tasks.task import Carried, Progress
 
 
 class Section(BaseModel):
@@ -110,21 +110,21 @@ class Toy(tasks.Task):
     name, shape, verb = "toy", "many to one", "predict"
     Sections = Sections
     predictor_type = ToyPredictor
+    tables = ()
 
     @classmethod
     def scores_of(cls, sections: Any) -> Sequence[str]:
         return ("loss",)
 
     @classmethod
-    def prepare(cls, sections: Any, folder: Path, progress: Progress = silent) -> Toy:
+    def prepare_anew(cls, sections: Any, folder: Path, progress: Progress) -> tuple[Toy, dict[str, Any]]:
         progress("reading", 0.0)
         if sections.data.noise == 99:
             raise UserError("data.txt:7: is bad")
-        (folder / "cache").mkdir(exist_ok=True)
         tokenizer = folder / "tokenizer.toy.json"
         if not tokenizer.exists():
             tokenizer.write_text(f'{{"kind": "{sections.text.source.kind}"}}')
-        return cls.open(sections, folder)
+        return cls.open(sections, folder), {}
 
     @classmethod
     def open(cls, sections: Any, folder: Path) -> Toy:

@@ -14,6 +14,7 @@ import torch
 
 from unrolled import __version__, kernels
 from unrolled.errors import UserError
+from unrolled.files import write_whole
 
 
 def seed_for(seed: int, update: int) -> int:
@@ -89,11 +90,11 @@ def check_environment(run: object, recorded: Mapping[str, Any], now: Mapping[str
             )
 
 
-def data_digest(cache: Path, others: Collection[str]) -> str:
-    """Some letters that are others for other training data, as prepared in ``cache``.
+def record_data(cache: Path, others: Collection[str]) -> None:
+    """Keep beside what was prepared some letters that are others for other training data.
 
     Args:
-        others: what else there is, by names without their endings.
+        others: what else there is in ``cache``, by names without their endings.
     """
     whole = hashlib.sha256()
     for path in sorted(path for path in cache.rglob("*") if path.is_file()):
@@ -102,4 +103,13 @@ def data_digest(cache: Path, others: Collection[str]) -> str:
             with open(path, "rb") as file:
                 each = hashlib.file_digest(file, "sha256").hexdigest()
             whole.update(f"{inside.as_posix()} {each}\n".encode())
-    return whole.hexdigest()[:16]
+    write_whole(cache / _DIGEST, whole.hexdigest()[:16].encode())
+
+
+def data_digest(cache: Path) -> dict[str, str]:
+    """Those letters, as a part of the environment; an older version left none."""
+    path = cache / _DIGEST
+    return {"data": path.read_text()} if path.exists() else {}
+
+
+_DIGEST = "digest"

@@ -18,6 +18,7 @@ from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.load import open_recipe, same_tokenizers
 from unrolled.runs.weights import mapped_tensors, restore
+from unrolled.tasks.task import PREPARED
 from unrolled.text.settings import expand
 from unrolled.training import sources
 from unrolled.training.checks import check_training
@@ -26,6 +27,7 @@ from unrolled.training.exactness import (
     data_digest,
     deterministic,
     environment,
+    record_data,
     seed_for,
 )
 from unrolled.training.interruption import deferred
@@ -99,7 +101,7 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
     if saved is not None:
         _check_unchanged(recipe, folder)
         finished = _finished(recipe, folder, saved)
-        again = not finished and not (cache / "prepared.json").exists()
+        again = not finished and not (cache / PREPARED).exists()
         goes_on = "goes on with what it was: to learn from it as it is, train into another folder"
         what = "is prepared again with what it is now" if again else goes_on
         for source in sources.changed(cache, found):
@@ -121,11 +123,12 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
-    prepared = (cache / "prepared.json").exists()
+    prepared = (cache / PREPARED).exists()
     task = kind.prepare(recipe.sections, folder.path, show.prepare)
     if not prepared:
         sources.record(cache, found)
-    now["data"] = data_digest(cache, (*kind.judged_by, *kind.reusable, "prepared", "sources"))
+        record_data(cache, (*kind.judged_by, *kind.reusable, "prepared", "sources", "digest"))
+    now |= data_digest(cache)
     if saved is not None and not allow_inexact:
         _check_data(folder, saved.record["environment"], now)
     torch.manual_seed(seed_for(recipe.training.seed, 0))
@@ -194,9 +197,9 @@ def _check_data(folder: RunFolder, recorded: Mapping[str, Any], now: Mapping[str
     Raises:
         UserError: they are; they are to be prepared once more, lest the next training take them for its own.
     """
-    if recorded.get("data", now["data"]) != now["data"]:
+    if recorded.get("data") != now.get("data") and "data" in recorded:
         with writing(folder.path):
-            (folder.path / "cache" / "prepared.json").unlink(missing_ok=True)
+            (folder.path / "cache" / PREPARED).unlink(missing_ok=True)
         raise UserError(
             f"{folder}: its training data were prepared again, and are not those that it was trained on: put"
             " these back, train into another folder, or give --allow-inexact to go on regardless"
