@@ -168,6 +168,20 @@ def test_refuses_tokens_that_are_not_there():
 
 
 @torch.inference_mode()
+def test_refuses_rows_that_are_not_as_many_everywhere():
+    model, uniform = make(attention="luong"), torch.zeros(2, 3, dtype=torch.float64)
+    state, drawing = model.start(source(2)), Drawing(Sampling(), torch.tensor([0]))
+    with pytest.raises(ValueError, match=r"does not fit 1 tokens"):
+        model.step_top(state, torch.tensor([3]), 2)
+    with pytest.raises(ValueError, match=r"does not fit 3 tokens"):
+        model.step_top(
+            replace(state, cell=tuple(part[[0, 1, 1]] for part in state.cell)), torch.tensor([3] * 3), 2
+        )
+    with pytest.raises(ValueError, match=r"\(2, 3\) for 2 tokens"):
+        model.draw(state, torch.tensor([3, 3]), uniform, drawing)
+
+
+@torch.inference_mode()
 def test_nothing_asked_for_is_nothing_written():
     model = make()
     state, tokens = model.start(source(2)), torch.tensor([2, 2])
