@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from unrolled.errors import UserError
 from unrolled.nn import deferred, loop
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
 from unrolled.nn.substitute import substitute
+from unrolled.nn.unroll import unroll
 
 CELLS = {
     "rnn": lambda: RNN(2, 3, dtype=torch.float64),
@@ -85,3 +87,14 @@ def test_states_projections_and_memories_of_any_shape() -> None:
         torch.testing.assert_close(result.output[t, 1:2], cell.output(state))
     torch.testing.assert_close(result.state[0][1:2], state[0])
     assert not result.output[2:, 1].any()
+
+
+@pytest.mark.parametrize("after", [lambda state: state[0], lambda state: (*state, state[0])])
+@pytest.mark.parametrize("time", [1, 4])
+def test_a_step_that_returns_no_state_is_refused(after, time: int) -> None:
+    class Wrong(Cell):
+        def step(self, projected, state, memory=None):
+            return after((torch.tanh(projected + state[0]),))
+
+    with pytest.raises(UserError, match=r"Wrong\.step must return a tuple of 1 tensor"):
+        unroll(Wrong(3, 3), torch.randn(time, 3, 3))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from unrolled.errors import UserError, nearest
+from unrolled.errors import UserError, counted, nearest
 from unrolled.nn.cells import Cell, State, recording
 from unrolled.nn.deferred import defer
 from unrolled.nn.result import Unrolled
@@ -26,7 +26,11 @@ def unroll(
     memory: Any = None,
     record: Sequence[str] = (),
 ) -> Unrolled:
-    """:func:`unrolled.nn.unroll.unroll`, for any cell."""
+    """:func:`unrolled.nn.unroll.unroll`, for any cell.
+
+    Raises:
+        UserError: a step that returns no state; a recorded name that is not noted.
+    """
     time, batch = inputs.shape[:2]
     alive = _Alive(lengths, time, inputs.device)
     projected = _steps(cell.project(inputs), time)  # one product already: there is nothing to defer in it
@@ -37,7 +41,13 @@ def unroll(
     with recording(tape) if record else nullcontext():
         for t in reversed(range(time)) if reverse else range(time):
             tape.t = t
-            state = alive.choose(t, cell.step(projected[t], state, memory), state)
+            new = cell.step(projected[t], state, memory)
+            if not isinstance(new, tuple | list) or len(new) != len(
+                state
+            ):  # a tensor would pass for its rows
+                kind, count = type(cell).__name__, counted(len(state), "tensor")
+                raise UserError(f"{kind}.step must return a tuple of {count}, as initial_state does")
+            state = alive.choose(t, new, state)
             outputs[t] = cell.output(state)
     output = alive.stack(outputs) if time else inputs.new_zeros(0, batch, cell.output_size)
     return Unrolled(output, state, {name: alive.stack(values) for name, values in tape.values.items()})
