@@ -8,6 +8,7 @@ from torch import Tensor
 
 from unrolled.errors import UserError
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
+from unrolled.nn.layers import Recurrent
 from unrolled.nn.unroll import unroll
 
 TIME, BATCH, INPUT, HIDDEN = 6, 4, 3, 5
@@ -79,9 +80,9 @@ def test_no_steps_and_no_rows() -> None:
     output, state = unroll(cell, torch.zeros(0, 2, INPUT, dtype=torch.float64))
     assert output.shape == (0, 2, HIDDEN)
     assert [s.shape for s in state] == [(2, HIDDEN), (2, HIDDEN)]
-    assert unroll(
-        cell, torch.zeros(3, 0, INPUT, dtype=torch.float64), lengths=torch.tensor([], dtype=torch.int64)
-    ).output.shape == (3, 0, HIDDEN)
+    for lengths in (torch.tensor([], dtype=torch.int64), []):
+        none = unroll(cell, torch.zeros(3, 0, INPUT, dtype=torch.float64), lengths=lengths)
+        assert none.output.shape == (3, 0, HIDDEN)
 
 
 def test_lengths_that_are_all_full_change_nothing() -> None:
@@ -133,6 +134,25 @@ def test_record_names_cells_within_a_cell_by_their_path() -> None:
     }
     with pytest.raises(UserError, match="did you mean 'update'"):
         unroll(cell, inputs, record=["updates"])
+
+
+def test_looking_at_a_state_draws_nothing() -> None:
+    class Drawn(Cell):
+        def initial_state(self, batch, *, like):
+            return (torch.randn(batch, self.hidden_size).to(like),)
+
+        def step(self, projected, state, memory=None):
+            return (projected + state[0],)
+
+    before = torch.get_rng_state()
+    unroll(Drawn(INPUT, INPUT), torch.zeros(2, BATCH, INPUT), torch.zeros(BATCH, INPUT))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("other", [Recurrent("gru", INPUT, HIDDEN), torch.nn.Linear(INPUT, HIDDEN)])
+def test_what_is_no_cell_is_refused(other) -> None:
+    with pytest.raises(UserError, match=f"{type(other).__name__} is not a cell"):
+        unroll(other, torch.zeros(2, BATCH, INPUT))
 
 
 @pytest.mark.parametrize(

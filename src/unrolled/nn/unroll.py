@@ -38,32 +38,38 @@ def unroll(
         memory: constant over time and handed to every step.
         record: names of gates (``cell.note``) to return over time. Of a cell within the cell the name is its
             path, ``"cells.0.update"``; a bare ``"update"`` asks for every one, ``"*"`` for whatever is noted.
+            Of no steps there is nothing to return.
 
     Raises:
-        UserError: a size, a length or a recorded name that does not fit the cell.
+        UserError: no cell; a size, a length or a recorded name that does not fit the cell.
     """
+    if not callable(getattr(cell, "step", None)):
+        raise UserError(
+            f"unroll: {type(cell).__name__} is not a cell of unrolled.nn; a layer is called itself"
+        )
     if inputs.ndim != 3 or inputs.shape[-1] != cell.input_size:
         raise UserError(
             f"unroll: inputs are {tuple(inputs.shape)}; this cell takes (time, batch, {cell.input_size})"
         )
     time, batch = inputs.shape[:2]
     if lengths is not None:
-        lengths = torch.as_tensor(lengths)
-        if lengths.shape != (batch,) or lengths.is_floating_point():
+        if not isinstance(lengths, Tensor):
+            lengths = torch.as_tensor(lengths, device="cpu")
+        if lengths.shape != (batch,) or (batch and lengths.is_floating_point()):
             raise UserError(f"unroll: lengths must be {batch} integers, one for each sequence of the batch")
-        if batch:
-            shortest, longest = int(lengths.min()), int(lengths.max())
-            if not 0 <= shortest <= longest <= time:
-                raise UserError(f"unroll: lengths must lie in 0 to {time}, the time steps there are")
-            if shortest == time:  # there is no padding
-                lengths = None
+        shortest, longest = (int(lengths.min()), int(lengths.max())) if batch else (time, time)
+        if not 0 <= shortest <= longest <= time:
+            raise UserError(f"unroll: lengths must lie in 0 to {time}, the time steps there are")
+        if shortest == time:  # there is no padding
+            lengths = None
     if isinstance(record, str):
         record = (record,)
     if state is None:
         state = cell.initial_state(batch, like=inputs)
     else:
         state = (state,) if isinstance(state, Tensor) else state
-        wanted = [tuple(part.shape) for part in cell.initial_state(batch, like=inputs)]
+        with torch.random.fork_rng([inputs.device] if inputs.is_cuda else []):  # a first state may be drawn
+            wanted = [tuple(part.shape) for part in cell.initial_state(batch, like=inputs)]
         if [tuple(part.shape) for part in state] != wanted:
             given = ", ".join(str(tuple(part.shape)) for part in state)
             raise UserError(f"unroll: state {given}: this cell takes {', '.join(map(str, wanted))}")
