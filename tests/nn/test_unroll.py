@@ -67,6 +67,43 @@ def test_padding_reaches_no_gradient(cell: Cell) -> None:
         assert not length or inputs.grad[:length, row].all()
 
 
+class Normalised(Cell):
+    """A cell that divides by its input's norm; with ``branch``, one that no trace is made of."""
+
+    def __init__(self, branch: bool) -> None:
+        super().__init__(INPUT, INPUT)
+        self.branch = branch
+        self.weight = torch.nn.Parameter(torch.eye(INPUT, dtype=torch.float64) / 2)
+
+    def step(self, projected, state, memory=None):
+        if self.branch and projected.sum() > 1e9:
+            return state
+        return (torch.tanh(projected / projected.norm(dim=-1, keepdim=True) @ self.weight + state[0]),)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("branch", [False, True])
+@pytest.mark.parametrize("padding", [0, torch.nan])
+def test_padding_poisons_no_cell_that_divides_by_its_input(
+    padding: float, branch: bool, reverse: bool
+) -> None:
+    cell = Normalised(branch)
+    inputs, first = case(cell, seed=5)
+    expected = torch.zeros_like(cell.weight)
+    for row, length in enumerate(LENGTHS.tolist()):
+        inputs[length:, row] = padding
+        if length:
+            alone, state = inputs[:length, row : row + 1], (first[0][row : row + 1],)
+            output, _ = by_hand(cell, alone.flip(0) if reverse else alone, state)
+            expected += torch.autograd.grad(output.sum(), cell.weight)[0]
+    inputs.requires_grad_()
+    unroll(cell, inputs, first, lengths=LENGTHS, reverse=reverse).output.sum().backward()
+    torch.testing.assert_close(cell.weight.grad, expected)
+    assert inputs.grad is not None
+    assert inputs.grad.isfinite().all()
+    assert not inputs.grad[:, 1].any()
+
+
 def test_the_first_state_is_zeros_and_one_tensor_will_do() -> None:
     cell = CELLS[0]
     inputs, first = case(cell, seed=2)

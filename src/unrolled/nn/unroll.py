@@ -90,8 +90,11 @@ def _fastest(cell: Cell, inputs: Tensor, state: State, **options: Any) -> Unroll
 
 
 def _without_padding(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """0 past each length: in the gradients of weights 0 times what stands there must be 0, were it NaN."""
+    """Past each length a real input: in the gradients of weights 0 times what is made of it must be 0, which
+    it is not of NaN, nor of zeros in a cell that divides by its input's norm."""
     if lengths is None:
         return inputs
     real = torch.arange(len(inputs), device=inputs.device)[:, None] < lengths.to(inputs.device)
-    return inputs.where(real[..., None], 0)
+    longest = int(lengths.argmax())
+    filler = inputs[0, longest].detach() if int(lengths[longest]) else inputs.new_zeros(())
+    return inputs.where(real[..., None], filler)
