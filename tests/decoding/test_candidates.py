@@ -39,8 +39,9 @@ def test_more_candidates_than_words_are_what_there_is(tables):
     assert (log_probs.isfinite().sum(-1) == 3).all()
 
 
-def test_rows_at_their_end_may_only_end(tables):
-    decoder = tables.random(0)
+@pytest.mark.parametrize("at_once", [False, True])
+def test_rows_at_their_end_may_only_end(tables, top_tables, at_once):
+    decoder = (top_tables if at_once else tables).random(0)
     state, tokens = decoder.start(torch.arange(4)), torch.full((4,), BOS)
     last = torch.tensor([True, False, True, False])
     _, log_probs, ids = extend_or_end(decoder, state, tokens, 3, torch.tensor([0]), last, EOS)

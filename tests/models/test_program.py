@@ -225,6 +225,21 @@ def test_packed_weights_are_for_one_model_with_kernels():
         Packed(Ensemble([make(), make()]), "int8")
 
 
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_an_answer_does_not_depend_on_its_batch(weights, beam):
+    model = Packed(make(attention="bahdanau", score="additive"), weights)
+    (ids, lengths), options = source(4), {"beam": beam, "bos": 2, "eos": 3, "banned": [0, 1]}
+    limits = [12, 3, 5, 4]  # those of the others are reached while the first one is written
+    together = beam_search(model, (ids, lengths), max_length=limits, **options)
+    for row, limit in enumerate(limits):
+        alone = (ids[: lengths[row], row : row + 1], lengths[row : row + 1])
+        (expected,) = beam_search(model, alone, max_length=limit, **options)
+        assert [each.tokens for each in together[row]] == [each.tokens for each in expected]
+        for one, other in zip(together[row], expected, strict=True):
+            assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=1e-5)
+
+
 def language_model(cell="lstm", vocabulary=VOCABULARY, reset_at=None, **options):
     torch.manual_seed(5)
     kind, cell_options = CELLS[cell]

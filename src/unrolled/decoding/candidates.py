@@ -70,13 +70,21 @@ def extend_or_end(
     last: Tensor,
     eos: int,
 ) -> Candidates:
-    """:func:`extend` where rows marked in ``last`` (bool, ``(rows,)``) may be followed by eos alone."""
-    state, all_log_probs = decoder.step(state, tokens)
-    log_probs, ids = _allowed(*top(all_log_probs, k + forbidden.numel()), k, forbidden)
-    log_probs = log_probs.masked_fill(last[:, None], -torch.inf)
-    log_probs[:, 0] = torch.where(last, all_log_probs[:, eos], log_probs[:, 0])
-    ids[:, 0] = torch.where(last, eos, ids[:, 0])
-    return Candidates(state, log_probs, ids)
+    """:func:`extend` where rows marked in ``last`` (bool, ``(rows,)``) may be followed by eos alone.
+
+    The others go on as if these were not there: what a sentence is given must not depend on its batch.
+    """
+    rows = last.nonzero().squeeze(1)
+    if hasattr(decoder, "step_top"):
+        after, log_probs, ids = extend(decoder, state, tokens, k, forbidden)
+        ends = decoder.step(decoder.select(state, rows), tokens[rows])[1][:, eos]
+    else:
+        after, all_log_probs = decoder.step(state, tokens)
+        log_probs, ids = _allowed(*top(all_log_probs, k + forbidden.numel()), k, forbidden)
+        ends = all_log_probs[rows, eos]
+    log_probs, ids = log_probs.masked_fill(last[:, None], -torch.inf), ids.clone()
+    log_probs[rows, 0], ids[rows, 0] = ends, eos
+    return Candidates(after, log_probs, ids)
 
 
 def _allowed(
