@@ -8,6 +8,7 @@ from torch import nn
 
 from unrolled.errors import UserError
 from unrolled.nn import GRU, LSTM, RNN, Recurrent, from_torch, to_torch
+from unrolled.nn.cells import GRU as GRUCell
 from unrolled.nn.cells import Cell
 
 F64 = torch.float64
@@ -92,3 +93,9 @@ def test_what_we_cannot_express_is_refused() -> None:
         from_torch(nn.LSTM(4, 5, proj_size=3))
     with pytest.raises(UserError, match="Linear"):
         from_torch(nn.Linear(4, 5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("other", [nn.Linear(4, 5), GRUCell(4, 5)])
+def test_what_is_no_layer_of_ours_is_refused(other: nn.Module) -> None:
+    with pytest.raises(UserError, match=f"{type(other).__name__} is not a layer of unrolled.nn"):
+        to_torch(other)  # type: ignore[arg-type]

@@ -47,6 +47,8 @@ def to_torch(layer: layers.Recurrent) -> TorchLayer:
     Raises:
         UserError: torch cannot express it; names the option.
     """
+    if not isinstance(layer, layers.Recurrent):
+        raise UserError(f"to_torch: {type(layer).__name__} is not a layer of unrolled.nn (RNN, GRU, LSTM)")
     for name in ("input_dropout", "recurrent_dropout", "weight_drop", "layer_norm"):
         if getattr(layer, name):
             raise UserError(f"to_torch: torch.nn has no {name}")
