@@ -7,11 +7,11 @@ import torch
 
 from unrolled import kernels
 from unrolled.decoding import Sampling, beam_search, sample
-from unrolled.decoding.candidates import top
 from unrolled.decoding.greedy import greedy
 from unrolled.decoding.sampling import Drawing, stream
 from unrolled.errors import RunError, UserError
 from unrolled.kernels.step import MOST, Program, Source
+from unrolled.kernels.top import top
 from unrolled.models import decoder as decoder_module
 from unrolled.models import language_model as language_module
 from unrolled.models import program as program_module
@@ -19,7 +19,7 @@ from unrolled.models.encoder_decoder import EncoderDecoder
 from unrolled.models.ensemble import Ensemble
 from unrolled.models.language_model import LanguageModel
 from unrolled.models.language_settings import LanguageModelSettings
-from unrolled.models.program import Packed, compile_step
+from unrolled.models.program import Packed, Packings, compile_step
 from unrolled.models.settings import EncoderDecoderSettings
 
 pytestmark = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
@@ -238,6 +238,12 @@ def test_an_answer_does_not_depend_on_its_batch(weights, beam):
         assert [each.tokens for each in together[row]] == [each.tokens for each in expected]
         for one, other in zip(together[row], expected, strict=True):
             assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=1e-5)
+
+
+def test_weights_made_in_inference_mode_are_packed_too():
+    with torch.inference_mode():
+        packings = Packings(make(attention="luong"))
+    assert packings["int8"] is packings["int8"]
 
 
 def language_model(cell="lstm", vocabulary=VOCABULARY, reset_at=None, **options):

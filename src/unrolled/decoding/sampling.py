@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unrolled.decoding.candidates import top
 from unrolled.decoding.protocol import Decoder, Hypothesis, State, device_of, hypothesis, sentences_of
 from unrolled.errors import RunError, UserError
+from unrolled.kernels.top import top
 
 TOGETHER = 16
 """The most steps made at once: few enough that whoever reads along sees no halt."""
