@@ -436,6 +436,24 @@ def test_a_language_model_with_parts_that_the_kernels_do_not_know_goes_step_by_s
         Packed(language_model(layers=2, layer_norm=True), "int8")
 
 
+def test_another_default_device_changes_no_search():
+    model, language, given = make(attention="luong"), language_model(), source(3)
+    prompt, options = torch.randint(4, VOCABULARY, (5, 2)), {"bos": 2, "eos": 3}
+    found = []
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            found.append(
+                [
+                    *(
+                        beam_search(model, given, beam=beam, max_length=[5, 9, 4], **options)
+                        for beam in (1, 3)
+                    ),
+                    sample(language, prompt, samples=2, seed=3, max_length=7, **options),
+                ]
+            )
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.05), ("int8", 0.1)])
 @torch.inference_mode()
 def test_a_language_model_in_fewer_bits(weights, tolerance):

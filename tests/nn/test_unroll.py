@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from unrolled.errors import UserError
+from unrolled.nn.attention import make_attention
+from unrolled.nn.attentive import Bahdanau, DecoderMemory
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
 from unrolled.nn.layers import Recurrent
 from unrolled.nn.unroll import unroll
@@ -171,6 +173,27 @@ def test_record_names_cells_within_a_cell_by_their_path() -> None:
     }
     with pytest.raises(UserError, match="did you mean 'update'"):
         unroll(cell, inputs, record=["updates"])
+
+
+def test_another_default_device_changes_nothing() -> None:
+    class Leaky(Cell):
+        def step(self, projected, state, memory=None):
+            return (0.5 * state[0] + 0.5 * torch.tanh(projected + state[0]),)
+
+    attention = make_attention("additive", HIDDEN, 2).double()
+    attending = Bahdanau(GRU(INPUT + 2, HIDDEN, dtype=torch.float64), attention)
+    memory = DecoderMemory(attention.remember(torch.ones(5, BATCH, 2).double(), torch.tensor([5, 2, 1, 3])))
+    runs = [(CELLS[1], {"record": "update"}), (Leaky(INPUT, INPUT), {}), (attending, {"memory": memory})]
+    for cell, options in runs:
+        inputs, first = case(cell, seed=6)
+        for lengths in (None, LENGTHS.tolist()):
+            found = []
+            for device in ("cpu", "meta"):
+                with torch.device(device), torch.no_grad():
+                    found.append(unroll(cell, inputs, first, lengths=lengths, **options))
+            torch.testing.assert_close(found[1].output, found[0].output)
+            torch.testing.assert_close(found[1].state, found[0].state)
+            torch.testing.assert_close(found[1].record, found[0].record)
 
 
 def test_looking_at_a_state_draws_nothing() -> None:

@@ -53,6 +53,14 @@ def test_what_stands_past_a_length_poisons_no_gradient(reverse: bool) -> None:
         assert gradient.isfinite().all()
 
 
+def test_another_default_device_changes_nothing() -> None:
+    cell = CELLS["lstm"](dtype=torch.float64)
+    inputs, first = case(cell, "cpu")
+    expected = vendor.run(cell, inputs, first, LENGTHS, True).output
+    with torch.device("meta"):
+        assert torch.equal(vendor.run(cell, inputs, first, LENGTHS, True).output, expected)
+
+
 def test_it_leaves_the_cpu_alone() -> None:
     cell = CELLS["lstm"](dtype=torch.float64)
     assert vendor.unroll(cell, *case(cell, "cpu")) is None

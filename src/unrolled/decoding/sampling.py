@@ -177,7 +177,7 @@ def stream(
     seeds: Any = seed
     if not np.ndim(seeds):
         seeds = range(seeds, seeds + sentences)
-    generators = [torch.Generator().manual_seed(each) for each in seeds]
+    generators = [torch.Generator("cpu").manual_seed(each) for each in seeds]
     longest = limits.expand(sentences).repeat_interleave(samples).tolist()
     draw = getattr(decoder, "draw", partial(draw_steps, decoder))
     most = TOGETHER if hasattr(decoder, "draw") else 1
@@ -188,7 +188,11 @@ def stream(
         together = min(together, most, max(longest[row] for row in alive) - made)
         # Numbers for the rows that have ended, too: theirs must not pass to the others.
         uniform = torch.cat(
-            [torch.rand(together, samples, generator=each, dtype=torch.float64) for each in generators], dim=1
+            [
+                torch.rand(together, samples, generator=each, dtype=torch.float64, device="cpu")
+                for each in generators
+            ],
+            dim=1,
         )[:, alive].to(device)
         drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made)
         state, log_probs, ids = draw(state, tokens, uniform, drawing)

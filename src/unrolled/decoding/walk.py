@@ -105,7 +105,7 @@ class Walk:
 def _longest(
     max_length: int | Sequence[int] | Int[Tensor, " batch"], min_length: int, batch: int
 ) -> NDArray[np.int64]:
-    longest = torch.as_tensor(max_length, dtype=torch.int64).expand(batch).cpu().numpy()
+    longest = torch.as_tensor(max_length, dtype=torch.int64, device="cpu").expand(batch).numpy()
     if min_length < 0:
         raise UserError(f"min_length {min_length} is negative: 0 or more is possible")
     least = max(1, min_length)

@@ -90,7 +90,7 @@ class Source(NamedTuple):
             keys.contiguous(),
             values.contiguous(),
             lengths.long().clamp(0, keys.shape[1]),
-            torch.arange(len(keys)) if sentence is None else sentence.contiguous(),
+            torch.arange(len(keys), device=keys.device) if sentence is None else sentence.contiguous(),
         )
 
     def fields(self) -> dict[str, Any]:
@@ -296,8 +296,8 @@ class Program:
         uniform, forbidden = uniform.double().contiguous(), forbidden.long().contiguous()
         _check("forbidden ids", forbidden, self.vocabulary)
         if end is not None:
-            _check("the id that ends", torch.tensor([end]), self.vocabulary)
-        ids = torch.full(uniform.shape, -1)
+            _check("the id that ends", torch.tensor([end], device="cpu"), self.vocabulary)
+        ids = torch.full(uniform.shape, -1, device="cpu")
         log_probs = given[0].new_zeros(uniform.shape)
         if not len(uniform):
             return tuple(given), log_probs, ids

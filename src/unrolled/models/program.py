@@ -291,7 +291,7 @@ class _LanguageCompiler(_Compiler):
         program, table, first = self.program, model.embedding, cells[0]
         if len(table.weight) * len(first.input_weight) <= _FOLDED:
             # What the first cell makes of a word, once for all: half of the weights that a step reads.
-            vectors = table(torch.arange(len(table.weight)))
+            vectors = table(torch.arange(len(table.weight), device=table.weight.device))
             product = self.place(first, 0)
             program.embed(torch.addmm(first.bias, vectors, first.input_weight.t()), None, product)
             self.cells(cells, [], product)

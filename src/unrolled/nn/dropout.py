@@ -24,7 +24,7 @@ def dropout(inputs: Tensor, share: float, training: bool = True) -> Tensor:
         return inputs
     if not native.applies(inputs):
         return F.dropout(inputs, share)
-    seed = int(torch.randint(_SEEDS, ()))
+    seed = int(torch.randint(_SEEDS, (), device="cpu"))
     made: Tensor = torch.ops.unrolled.dropout.default(inputs, share, seed)
     return made
 
