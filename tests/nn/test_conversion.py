@@ -66,6 +66,24 @@ def test_the_rest_is_carried_over() -> None:
     assert back.weight_ih_l0.dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("frozen", ["weight_ih", "weight_hh", "bias", "weight"])
+def test_what_is_frozen_stays_so(kind: type, frozen: str) -> None:
+    theirs = kind(4, 5)
+    for name, parameter in theirs.named_parameters():
+        parameter.requires_grad_(not name.startswith(frozen))
+    ours = from_torch(theirs)
+    trained = {name.rpartition(".")[2] for name, p in ours.named_parameters() if p.requires_grad}
+    assert len(trained) == len(list(ours.parameters())) - sum(
+        {"weight_ih": "input_weight", "weight_hh": "recurrent_weight"}.get(frozen, frozen) in name
+        for name, _ in ours.named_parameters()
+    )
+    back = dict(to_torch(ours).named_parameters())
+    assert {n: p.requires_grad for n, p in back.items()} == {
+        n: p.requires_grad for n, p in theirs.named_parameters()
+    }
+
+
 class Own(Cell):
     def step(self, projected, state, memory=None):
         return state

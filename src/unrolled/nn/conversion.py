@@ -72,9 +72,12 @@ def to_torch(layer: layers.Recurrent) -> TorchLayer:
     )
     with torch.no_grad():
         for each, suffix in _places(layer):
-            for name, value in zip(NAMES, torch_weights(each), strict=True):
+            second = getattr(each, "recurrent_bias", each.bias)
+            trained = (each.input_weight, each.recurrent_weight, each.bias, second)
+            for name, value, ours in zip(NAMES, torch_weights(each), trained, strict=True):
                 if layer.bias or name.startswith("weight"):
-                    getattr(module, f"{name}_{suffix}").copy_(value)
+                    theirs = getattr(module, f"{name}_{suffix}")
+                    theirs.copy_(value).requires_grad_(ours.requires_grad)
     return module.train(layer.training)
 
 
