@@ -17,7 +17,7 @@ from unrolled.nn.dropout import check_share, dropout
 from unrolled.nn.register import cell as make_cell
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
-from unrolled.nn.unroll import unroll
+from unrolled.nn.unroll import state_shapes, unroll
 
 
 class Recurrent(nn.Module):
@@ -177,8 +177,11 @@ class Recurrent(nn.Module):
         if state is None:
             return [None] * count
         parts = (state,) if isinstance(state, Tensor) else tuple(state)
-        like = self.cells[0].initial_state(batch, like=parts[0])  # type: ignore[operator]
-        wanted = [(count, *part.shape) for part in like]
+        if not parts or not all(isinstance(part, Tensor) for part in parts):
+            kinds = ", ".join(type(part).__name__ for part in parts)
+            raise UserError(f"initial state ({kinds}): this layer takes a tensor, or a tuple of them")
+        shapes = state_shapes(self.cells[0], batch, parts[0])  # type: ignore[arg-type]
+        wanted = [(count, *shape) for shape in shapes]
         if [tuple(part.shape) for part in parts] != wanted:
             given = ", ".join(str(tuple(part.shape)) for part in parts)
             raise UserError(f"initial state {given}: this layer takes " + ", ".join(map(str, wanted)))

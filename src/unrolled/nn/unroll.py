@@ -68,12 +68,17 @@ def unroll(
         state = cell.initial_state(batch, like=inputs)
     else:
         state = (state,) if isinstance(state, Tensor) else state
-        with torch.random.fork_rng([inputs.device] if inputs.is_cuda else []):  # a first state may be drawn
-            wanted = [tuple(part.shape) for part in cell.initial_state(batch, like=inputs)]
+        wanted = state_shapes(cell, batch, inputs)
         if [tuple(part.shape) for part in state] != wanted:
             given = ", ".join(str(tuple(part.shape)) for part in state)
             raise UserError(f"unroll: state {given}: this cell takes {', '.join(map(str, wanted))}")
     return _fastest(cell, inputs, state, lengths=lengths, reverse=reverse, memory=memory, record=record)
+
+
+def state_shapes(cell: Cell, batch: int, like: Tensor) -> list[tuple[int, ...]]:
+    """Of a cell's state. Where its first one is drawn, nothing is drawn here."""
+    with torch.random.fork_rng([like.device] if like.is_cuda else []):
+        return [tuple(part.shape) for part in cell.initial_state(batch, like=like)]
 
 
 @watched
