@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import prune
 
 from unrolled.errors import UserError
 from unrolled.nn.attention import make_attention
@@ -194,6 +195,22 @@ def test_another_default_device_changes_nothing() -> None:
             torch.testing.assert_close(found[1].output, found[0].output)
             torch.testing.assert_close(found[1].state, found[0].state)
             torch.testing.assert_close(found[1].record, found[0].record)
+
+
+@pytest.mark.parametrize("kind", [GRU, LSTM])
+def test_a_pruned_cell_learns_step_after_step(kind: type[Cell]) -> None:
+    cell, inputs = kind(INPUT, HIDDEN), torch.randn(TIME, BATCH, INPUT)
+    prune.random_unstructured(cell, "recurrent_weight", 0.5)
+    pruned = cell.recurrent_weight == 0
+    optimizer = torch.optim.SGD(cell.parameters(), lr=1.0)
+    before = cell.recurrent_weight.detach().clone()
+    for _ in range(2):
+        optimizer.zero_grad()
+        unroll(cell, inputs).output.sum().backward()
+        optimizer.step()
+    unroll(cell, inputs)
+    assert not cell.recurrent_weight[pruned].any()
+    assert (cell.recurrent_weight != before)[~pruned].any()
 
 
 def test_looking_at_a_state_draws_nothing() -> None:

@@ -31,6 +31,9 @@ def unroll(
 ) -> Unrolled:
     """Run ``cell`` over ``inputs``, time first.
 
+    The cell's forward pre-hooks (``torch.nn.utils.prune``) are called first, and their answers disregarded.
+    Its other hooks, and those of cells within it, are not called.
+
     Args:
         state: the state before the first step; ``cell.initial_state`` unless given.
         lengths: real steps of each sequence, 0 to ``time``; all of them unless given.
@@ -51,6 +54,8 @@ def unroll(
         raise UserError(
             f"unroll: inputs are {tuple(inputs.shape)}; this cell takes (time, batch, {cell.input_size})"
         )
+    for hook in cell._forward_pre_hooks.values():  # a step is no forward: nobody else calls them
+        hook(cell, (inputs,))
     time, batch = inputs.shape[:2]
     if lengths is not None:
         if not isinstance(lengths, Tensor):
