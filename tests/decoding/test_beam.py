@@ -85,6 +85,23 @@ def test_equals_the_search_as_written(tables, seed):
         assert [each.score for each in found[sentence]] == pytest.approx([score for score, _ in expected])
 
 
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize(
+    "option", [{"max_length": [6]}, {"max_length": [6, 6, 6]}, {"bos": torch.full((3,), BOS)}]
+)
+def test_what_is_one_a_sentence_has_as_many_entries_as_there_are_sentences(tables, beam, option):
+    with pytest.raises(UserError, match=r"has [13] entries for 2 sentences: one for all, or one each"):
+        search(tables.random(0), range(2), beam=beam, **option)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize("penalty", [-0.5, 1e4, math.inf, math.nan])
+def test_a_length_penalty_that_is_no_number_of_its_kind_is_refused(tables, penalty, beam):
+    with pytest.raises(UserError, match=f"length_penalty {penalty} is not possible: 0 to 50"):
+        search(tables.random(0), [0], beam=beam, length_penalty=penalty)
+    assert search(tables.random(0), [0], beam=beam, length_penalty=50.0)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_stopping_early_never_changes_the_answer(tables, seed):
     decoder, nbest = tables.random(seed, sentences=1, spread=2.5), 1 + seed % 4

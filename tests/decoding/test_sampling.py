@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -187,6 +188,25 @@ def test_a_sentence_draws_by_its_own_seed_to_its_own_length(tables):
     for index, (seed, limit) in enumerate([(8, 2), (9, 12)]):
         source = torch.tensor([[1, 3][index]])
         assert sample(decoder, source, seed=seed, max_length=limit, **options) == [both[index]]
+
+
+@pytest.mark.parametrize(
+    "option", [{"bos": torch.full((50,), 4)}, {"max_length": [3, 3]}, {"seed": [1, 2, 3]}]
+)
+def test_what_is_one_a_sentence_has_as_many_entries_as_there_are_sentences(tables, option):
+    with pytest.raises(UserError, match=r"has \d+ entries for 1 sentence: one for all, or one each"):
+        sample(tables.random(0), torch.arange(1), **({"bos": BOS, "max_length": 3} | option))
+
+
+def test_numbers_may_be_numpys(tables):
+    decoder, options = tables.random(0), {"bos": BOS, "eos": EOS}
+    for length, seed in ((np.int64(5), np.int64(3)), (torch.tensor(5), 3)):
+        assert sample(decoder, torch.arange(2), max_length=length, seed=seed, **options) == sample(
+            decoder, torch.arange(2), max_length=5, seed=3, **options
+        )
+        assert greedy(decoder, torch.arange(2), max_length=length, **options) == greedy(
+            decoder, torch.arange(2), max_length=5, **options
+        )
 
 
 def test_no_sentences_no_samples() -> None:

@@ -91,6 +91,7 @@ def test_options_change_settings_and_leave_the_others():
         ({"beam": 0}, "beam 0 is not possible"),
         ({"beam": "three"}, "beam 'three' is not possible"),
         ({"length_penalty": -1}, "length_penalty -1 is not possible"),
+        ({"length_penalty": 1e4}, "length_penalty 10000.0 is not possible"),
         ({"nbest": 4}, "nbest 4 is not possible with beam 3"),
         ({"max_length": 3, "min_length": 4}, "max_length 3 is below min_length 4"),
         ({"samples": 2, "nbest": 2}, "nbest is of a search, and with samples outputs are drawn"),

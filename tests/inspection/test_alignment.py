@@ -57,6 +57,12 @@ def test_given_answers_are_aligned(translator: Translator) -> None:
     assert view.arrays()["0/links"].tolist() == [list(link) for link in view.items[0].links]
 
 
+@pytest.mark.parametrize("answers", [["B A"], ["B A", "C", "C"]])
+def test_each_text_has_one_answer(translator: Translator, answers: list[str]) -> None:
+    with pytest.raises(UserError, match=f"2 texts but {len(answers)} answers: one each"):
+        alignment(translator, ["a b", "c"], answers)
+
+
 def test_a_model_without_attention_says_what_it_has(load: Callable[..., Translator]) -> None:
     plain = load('model.attention="none"')
     with pytest.raises(

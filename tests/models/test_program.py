@@ -7,11 +7,11 @@ import torch
 
 from unrolled import kernels
 from unrolled.decoding import Sampling, beam_search, sample
-from unrolled.decoding.candidates import top
 from unrolled.decoding.greedy import greedy
 from unrolled.decoding.sampling import Drawing, stream
 from unrolled.errors import RunError, UserError
 from unrolled.kernels.step import MOST, Program, Source
+from unrolled.kernels.top import top
 from unrolled.models import decoder as decoder_module
 from unrolled.models import language_model as language_module
 from unrolled.models import program as program_module
@@ -19,7 +19,7 @@ from unrolled.models.encoder_decoder import EncoderDecoder
 from unrolled.models.ensemble import Ensemble
 from unrolled.models.language_model import LanguageModel
 from unrolled.models.language_settings import LanguageModelSettings
-from unrolled.models.program import Packed, compile_step
+from unrolled.models.program import Packed, Packings, compile_step
 from unrolled.models.settings import EncoderDecoderSettings
 
 pytestmark = pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
@@ -168,6 +168,20 @@ def test_refuses_tokens_that_are_not_there():
 
 
 @torch.inference_mode()
+def test_refuses_rows_that_are_not_as_many_everywhere():
+    model, uniform = make(attention="luong"), torch.zeros(2, 3, dtype=torch.float64)
+    state, drawing = model.start(source(2)), Drawing(Sampling(), torch.tensor([0]))
+    with pytest.raises(ValueError, match=r"does not fit 1 tokens"):
+        model.step_top(state, torch.tensor([3]), 2)
+    with pytest.raises(ValueError, match=r"does not fit 3 tokens"):
+        model.step_top(
+            replace(state, cell=tuple(part[[0, 1, 1]] for part in state.cell)), torch.tensor([3] * 3), 2
+        )
+    with pytest.raises(ValueError, match=r"\(2, 3\) for 2 tokens"):
+        model.draw(state, torch.tensor([3, 3]), uniform, drawing)
+
+
+@torch.inference_mode()
 def test_nothing_asked_for_is_nothing_written():
     model = make()
     state, tokens = model.start(source(2)), torch.tensor([2, 2])
@@ -209,6 +223,27 @@ def test_packed_weights_are_for_one_model_with_kernels():
     assert [len(each) for each in beam_search(packed, source(3), **options)] == [1, 1, 1]
     with pytest.raises(UserError, match="weights='int8': only the native kernels"):
         Packed(Ensemble([make(), make()]), "int8")
+
+
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("weights", ["float32", "int8"])
+def test_an_answer_does_not_depend_on_its_batch(weights, beam):
+    model = Packed(make(attention="bahdanau", score="additive"), weights)
+    (ids, lengths), options = source(4), {"beam": beam, "bos": 2, "eos": 3, "banned": [0, 1]}
+    limits = [12, 3, 5, 4]  # those of the others are reached while the first one is written
+    together = beam_search(model, (ids, lengths), max_length=limits, **options)
+    for row, limit in enumerate(limits):
+        alone = (ids[: lengths[row], row : row + 1], lengths[row : row + 1])
+        (expected,) = beam_search(model, alone, max_length=limit, **options)
+        assert [each.tokens for each in together[row]] == [each.tokens for each in expected]
+        for one, other in zip(together[row], expected, strict=True):
+            assert one.token_log_probs == pytest.approx(other.token_log_probs, abs=1e-5)
+
+
+def test_weights_made_in_inference_mode_are_packed_too():
+    with torch.inference_mode():
+        packings = Packings(make(attention="luong"))
+    assert packings["int8"] is packings["int8"]
 
 
 def language_model(cell="lstm", vocabulary=VOCABULARY, reset_at=None, **options):
@@ -399,6 +434,24 @@ def test_a_language_model_with_parts_that_the_kernels_do_not_know_goes_step_by_s
         assert model.start(torch.zeros(0, 1, dtype=torch.int64)).program is None
     with pytest.raises(UserError, match="float32"):
         Packed(language_model(layers=2, layer_norm=True), "int8")
+
+
+def test_another_default_device_changes_no_search():
+    model, language, given = make(attention="luong"), language_model(), source(3)
+    prompt, options = torch.randint(4, VOCABULARY, (5, 2)), {"bos": 2, "eos": 3}
+    found = []
+    for device in ("cpu", "meta"):
+        with torch.device(device):
+            found.append(
+                [
+                    *(
+                        beam_search(model, given, beam=beam, max_length=[5, 9, 4], **options)
+                        for beam in (1, 3)
+                    ),
+                    sample(language, prompt, samples=2, seed=3, max_length=7, **options),
+                ]
+            )
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(("weights", "tolerance"), [("bfloat16", 0.05), ("int8", 0.1)])

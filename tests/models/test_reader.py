@@ -46,3 +46,30 @@ def test_words_with_one_id_differ_by_their_characters(characters: str) -> None:
     states = plain.states(unknown)
     assert plain.spelling is None
     assert torch.equal(states[:, 0], states[:, 1])
+
+
+@pytest.mark.parametrize("characters", ["recurrent", "convolution"])
+def test_two_readings_are_one_but_for_their_dropout(characters: str) -> None:
+    settings = ReaderSettings(
+        embedding_size=4,
+        hidden_size=3,
+        characters=characters,  # type: ignore[arg-type]
+        character_size=6,
+        embedding_dropout=0.5,
+    )
+    torch.manual_seed(1)
+    speller = Speller(settings, 9, 8)
+    sentences = Sentences(
+        forms=torch.tensor([[1, 2], [2, 0]]),
+        lengths=torch.tensor([2, 1]),
+        words=torch.tensor([0, 1, 5]),
+        characters=torch.tensor([[0, 4, 5], [0, 6, 6]]),
+        character_lengths=torch.tensor([0, 2, 2]),
+    )
+    with torch.no_grad():
+        speller.reader.embedding.weight.zero_()  # only the characters are seen
+    first, second = speller.states(sentences.twice).chunk(2, dim=1)
+    assert not torch.equal(first, second)
+    first, second = speller.eval().states(sentences.twice).chunk(2, dim=1)
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(first, speller.states(sentences))

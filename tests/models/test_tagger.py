@@ -55,6 +55,16 @@ def test_softmax_sums_the_tags_and_its_chain_is_not_trained() -> None:
 
 
 @pytest.mark.parametrize("output", ["crf", "softmax"])
+def test_tags_past_a_length_may_be_any_number(output: str) -> None:
+    model = make(output=output)
+    emissions, other = model(SENTENCES), TAGS.clone()
+    other[2, 1] = -100
+    for method in (model.log_probs, model.step_log_probs):
+        given = (method(emissions, tags, SENTENCES.lengths) for tags in (TAGS, other))
+        assert torch.equal(*given)
+
+
+@pytest.mark.parametrize("output", ["crf", "softmax"])
 def test_forbidden_tags_do_not_follow_one_another(output: str) -> None:
     never = torch.ones(3, 3, dtype=torch.bool)
     never[0, 0] = never[1, 1] = never[2, 2] = False

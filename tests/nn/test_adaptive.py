@@ -111,6 +111,16 @@ def test_top_is_that_of_all_log_probs(pair: Pair, k: int) -> None:
         assert torch.equal(ids, expected_ids)
 
 
+@pytest.mark.parametrize("k", [1, 3, 9, 20])
+def test_equal_words_go_to_the_lower_id(pair: Pair, k: int) -> None:
+    ours, _ = pair
+    features, _ = example(200)
+    expected, order = ours.log_probs(features * 0).sort(dim=-1, descending=True, stable=True)
+    log_probs, ids = ours.top(features * 0, k)  # the words of a cluster are equal
+    torch.testing.assert_close(log_probs, expected[:, :k])
+    assert torch.equal(ids, order[:, :k])
+
+
 @pytest.mark.parametrize("cutoffs", [(), CUTOFFS])
 def test_ignored_targets_count_for_nothing(cutoffs: tuple[int, ...]) -> None:
     torch.manual_seed(5)

@@ -72,6 +72,20 @@ def test_an_empty_source_gives_nothing_to_see_and_no_nan():
     assert gradient.isfinite().all()
 
 
+@pytest.mark.parametrize("score", SCORES)
+def test_what_stands_past_a_length_is_not_seen(score):
+    attention, features, lengths, memory = example(score)
+    padding = (torch.arange(5)[:, None] >= lengths)[..., None]
+    features = features.masked_fill(padding, torch.nan).requires_grad_()
+    query = torch.randn(3, QUERY, dtype=torch.double, requires_grad=True)
+    context, weights = attention(query, attention.remember(features, lengths))
+    expected = attention(query, memory)
+    torch.testing.assert_close(context, expected[0])
+    torch.testing.assert_close(weights, expected[1])
+    for gradient in torch.autograd.grad(context.sum(), (query, features)):
+        assert gradient.isfinite().all()
+
+
 def test_softmax_survives_large_energies():
     weights = masked_softmax(torch.tensor([[[1e38, -1e38, 3e38]]]), torch.ones(1, 3, dtype=torch.bool))
     assert weights.tolist() == [[[0, 0, 1]]]

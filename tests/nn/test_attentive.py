@@ -219,5 +219,25 @@ def test_variational_mask_reaches_the_inner_cell():
 def test_sizes_that_do_not_fit_are_refused():
     with pytest.raises(UserError, match="6 features"):
         Stacked([RNN(3, 6), RNN(5, 4)])
+    with pytest.raises(UserError, match="dropout=1: it must be"):
+        Stacked([RNN(3, 6), RNN(6, 4)], dropout=1)
     with pytest.raises(UserError, match="Bahdanau: the inner cell's input_size is 5"):
         Bahdanau(RNN(FEATURES, HIDDEN), make_attention("additive", HIDDEN, FEATURES))
+    with pytest.raises(UserError, match=r"Bahdanau: the attention's query_size is 6.*output_size, 4"):
+        Bahdanau(RNN(WORD + FEATURES, HIDDEN), make_attention("additive", 6, FEATURES))
+    with pytest.raises(UserError, match=r"Luong: the attention's query_size is 6"):
+        Luong(RNN(WORD + 8, HIDDEN), Attentional(make_attention("general", 6, FEATURES), 8))
+
+
+def test_what_is_of_another_kind_is_refused():
+    attention = make_attention("general", HIDDEN, FEATURES)
+    with pytest.raises(UserError, match="Luong: it takes an Attentional; it was given: GeneralAttention"):
+        Luong(RNN(WORD + HIDDEN, HIDDEN), attention)
+    with pytest.raises(UserError, match="Bahdanau: it takes an Attention; it was given: Attentional"):
+        Bahdanau(RNN(WORD + FEATURES, HIDDEN), Attentional(attention))
+    for kind in ("bahdanau", "luong"):
+        made, attention = decoder(kind)
+        words, memory, _, _ = example(attention)
+        for given in (None, memory.attention):
+            with pytest.raises(UserError, match="its memory must be a DecoderMemory"):
+                unroll(made, words, memory=given)

@@ -8,6 +8,7 @@ from torch import nn
 
 from unrolled.errors import UserError
 from unrolled.nn import GRU, LSTM, RNN, Recurrent, from_torch, to_torch
+from unrolled.nn.cells import GRU as GRUCell
 from unrolled.nn.cells import Cell
 
 F64 = torch.float64
@@ -65,6 +66,24 @@ def test_the_rest_is_carried_over() -> None:
     assert back.weight_ih_l0.dtype == torch.float32
 
 
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("frozen", ["weight_ih", "weight_hh", "bias", "weight"])
+def test_what_is_frozen_stays_so(kind: type, frozen: str) -> None:
+    theirs = kind(4, 5)
+    for name, parameter in theirs.named_parameters():
+        parameter.requires_grad_(not name.startswith(frozen))
+    ours = from_torch(theirs)
+    trained = {name.rpartition(".")[2] for name, p in ours.named_parameters() if p.requires_grad}
+    assert len(trained) == len(list(ours.parameters())) - sum(
+        {"weight_ih": "input_weight", "weight_hh": "recurrent_weight"}.get(frozen, frozen) in name
+        for name, _ in ours.named_parameters()
+    )
+    back = dict(to_torch(ours).named_parameters())
+    assert {n: p.requires_grad for n, p in back.items()} == {
+        n: p.requires_grad for n, p in theirs.named_parameters()
+    }
+
+
 class Own(Cell):
     def step(self, projected, state, memory=None):
         return state
@@ -92,3 +111,9 @@ def test_what_we_cannot_express_is_refused() -> None:
         from_torch(nn.LSTM(4, 5, proj_size=3))
     with pytest.raises(UserError, match="Linear"):
         from_torch(nn.Linear(4, 5))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("other", [nn.Linear(4, 5), GRUCell(4, 5)])
+def test_what_is_no_layer_of_ours_is_refused(other: nn.Module) -> None:
+    with pytest.raises(UserError, match=f"{type(other).__name__} is not a layer of unrolled.nn"):
+        to_torch(other)  # type: ignore[arg-type]

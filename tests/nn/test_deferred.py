@@ -117,6 +117,13 @@ def test_so_are_second_derivatives(use: str) -> None:
     agree(second(True), second(False))
 
 
+@pytest.mark.parametrize("product", [torch.mm, Tensor.mm, lambda x, w: torch.addmm(x.new_zeros(SIZE), x, w)])
+def test_what_a_product_does_not_take_it_is_not_given(product: Callable[..., Tensor]) -> None:
+    cell = Custom(lambda c, x, h: product(torch.stack((x, h)), c.W))
+    with pytest.raises(RuntimeError):
+        run(cell, some_inputs(1), True)
+
+
 def nodes(tensor: Tensor) -> list[str]:
     """The names of all functions behind a tensor."""
     seen, queue = set(), [tensor.grad_fn]

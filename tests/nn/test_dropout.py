@@ -96,6 +96,15 @@ def test_the_seed_is_torchs():
     assert not torch.equal(draws[0][0], draws[0][1])
 
 
+def test_another_default_device_changes_nothing():
+    draws = []
+    for device in ("cpu", "meta"):
+        torch.manual_seed(3)
+        with torch.device(device):
+            draws.append(dropout(torch.ones(50, device="cpu"), 0.5))
+    assert torch.equal(*draws)
+
+
 def test_nothing_and_all():
     given = torch.randn(2, 3)
     assert dropout(given, 0.0) is given

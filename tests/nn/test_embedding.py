@@ -72,6 +72,12 @@ def test_takes_the_rows_that_are_given():
         table.load_rows(torch.tensor([1]), torch.zeros(1, 3))
 
 
+@pytest.mark.parametrize("option", [{"dropout": -0.5}, {"dropout": 1.0}, {"word_dropout": 2}])
+def test_shares_that_are_none_are_refused(option):
+    with pytest.raises(UserError, match="must be at least 0 and less than 1"):
+        Embedding(4, 2, **option)
+
+
 def test_a_table_that_is_not_tuned_takes_no_gradient():
     assert Embedding(4, 2).weight.requires_grad
     assert not Embedding(4, 2, tuned=False).weight.requires_grad

@@ -233,6 +233,19 @@ def test_states_that_are_not_the_cells_reach_no_kernel() -> None:
             unroll(cell, inputs, given)
 
 
+@pytest.mark.parametrize("form", FORM_NAMES)
+def test_weights_of_other_sizes_reach_no_kernel(form: str) -> None:
+    cell, inputs = make(form, 4, 5), torch.randn(3, 2, 4, dtype=torch.float64)
+    state = make_state(cell, 2)
+    for name, parameter in list(cell.named_parameters()):
+        for other in (parameter[..., :1], parameter[:1], torch.cat((parameter, parameter))):
+            if other.shape != parameter.shape:
+                setattr(cell, name, torch.nn.Parameter(other.detach()))
+                assert fused.unroll(cell, inputs, state) is None, (name, other.shape)
+        setattr(cell, name, parameter)
+    assert fused.unroll(cell, inputs, state) is not None
+
+
 def test_what_is_no_number_stays_none() -> None:
     inputs = torch.randn(4, 2, 3)
     inputs[1, 0, 0] = torch.nan

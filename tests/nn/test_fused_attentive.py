@@ -313,3 +313,19 @@ def test_a_memory_that_does_not_fit_reaches_no_kernel(wrong: str) -> None:
     assert fused_attentive.unroll(cell, words, state, memory=DecoderMemory(odd)) is None
     with pytest.raises(RuntimeError):
         loop.unroll(cell, words, state, memory=DecoderMemory(odd))
+
+
+@pytest.mark.parametrize("kind", ["bahdanau", "luong"])
+def test_weights_of_other_sizes_reach_no_kernel(kind: str) -> None:
+    cell = make(kind, "gru after", "additive", word=5, hidden=7, features=6, dtype=torch.float64)
+    given = example(cell, 3, 2, 4)
+    memory = DecoderMemory(cell.attention.remember(given["features"], given["source_lengths"]))  # type: ignore[operator, union-attr]
+    for name, parameter in list(cell.named_parameters()):
+        path, _, last = name.rpartition(".")
+        if last == "key_weight":  # the keys are made, and looked at, before
+            continue
+        for other in (parameter[..., :-1], parameter[:-1], torch.cat((parameter, parameter))):
+            setattr(cell.get_submodule(path), last, torch.nn.Parameter(other.detach()))
+            assert fused_attentive.unroll(cell, given["words"], given["state"], memory=memory) is None, name
+        setattr(cell.get_submodule(path), last, parameter)
+    assert fused_attentive.unroll(cell, given["words"], given["state"], memory=memory) is not None

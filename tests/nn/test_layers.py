@@ -242,3 +242,9 @@ def test_weight_drop_drops_entries_of_the_recurrent_matrix() -> None:
 def test_what_does_not_fit_is_said(make: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("state", [(), (torch.zeros(1, 2, 4), None)])
+def test_a_state_that_is_no_tensors_is_refused(state) -> None:
+    with pytest.raises(UserError, match="this layer takes a tensor, or a tuple of them"):
+        LSTM(3, 4)(torch.zeros(5, 2, 3), state)

@@ -15,10 +15,11 @@ def test_what_stands_past_a_length_changes_nothing(kind: str) -> None:
     pooling = Pooling(kind, 6).double()  # type: ignore[arg-type]
     states = torch.randn(4, 3, 6, dtype=torch.float64)
     other = states.clone()
-    other[2:, 1] = 100.0
-    other[:, 2] = 100.0
     found = pooling(states, LENGTHS)
-    assert torch.equal(found, pooling(other, LENGTHS))
+    for padding in (100.0, torch.nan):
+        other[2:, 1] = padding
+        other[:, 2] = padding
+        assert torch.equal(found, pooling(other, LENGTHS))
     assert torch.equal(found[2], torch.zeros(6)), "nothing was read"
     assert torch.allclose(found[1], pooling(states[:2, 1:2], torch.tensor([2]))[0])
 

@@ -61,6 +61,12 @@ def test_a_decorator_without_a_name_says_what_it_wants() -> None:
         register_cell(Own)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("other", [torch.nn.GRUCell, cells.GRU(3, 4), torch.nn.LSTM])
+def test_a_layer_is_of_cells_alone(other) -> None:
+    with pytest.raises(UserError, match="give a cell's name, or a subclass"):
+        Recurrent(other, 3, 4)
+
+
 def test_names_and_options_nearest_to_a_mistake() -> None:
     with pytest.raises(UserError, match="unknown cell 'lsmt': did you mean 'lstm'"):
         cell("lsmt", 3, 4)

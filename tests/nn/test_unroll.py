@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.utils import prune
 
 from unrolled.errors import UserError
+from unrolled.nn.attention import make_attention
+from unrolled.nn.attentive import Bahdanau, DecoderMemory
 from unrolled.nn.cells import GRU, LSTM, RNN, Cell
+from unrolled.nn.layers import Recurrent
 from unrolled.nn.unroll import unroll
 
 TIME, BATCH, INPUT, HIDDEN = 6, 4, 3, 5
@@ -66,6 +70,43 @@ def test_padding_reaches_no_gradient(cell: Cell) -> None:
         assert not length or inputs.grad[:length, row].all()
 
 
+class Normalised(Cell):
+    """A cell that divides by its input's norm; with ``branch``, one that no trace is made of."""
+
+    def __init__(self, branch: bool) -> None:
+        super().__init__(INPUT, INPUT)
+        self.branch = branch
+        self.weight = torch.nn.Parameter(torch.eye(INPUT, dtype=torch.float64) / 2)
+
+    def step(self, projected, state, memory=None):
+        if self.branch and projected.sum() > 1e9:
+            return state
+        return (torch.tanh(projected / projected.norm(dim=-1, keepdim=True) @ self.weight + state[0]),)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("branch", [False, True])
+@pytest.mark.parametrize("padding", [0, torch.nan])
+def test_padding_poisons_no_cell_that_divides_by_its_input(
+    padding: float, branch: bool, reverse: bool
+) -> None:
+    cell = Normalised(branch)
+    inputs, first = case(cell, seed=5)
+    expected = torch.zeros_like(cell.weight)
+    for row, length in enumerate(LENGTHS.tolist()):
+        inputs[length:, row] = padding
+        if length:
+            alone, state = inputs[:length, row : row + 1], (first[0][row : row + 1],)
+            output, _ = by_hand(cell, alone.flip(0) if reverse else alone, state)
+            expected += torch.autograd.grad(output.sum(), cell.weight)[0]
+    inputs.requires_grad_()
+    unroll(cell, inputs, first, lengths=LENGTHS, reverse=reverse).output.sum().backward()
+    torch.testing.assert_close(cell.weight.grad, expected)
+    assert inputs.grad is not None
+    assert inputs.grad.isfinite().all()
+    assert not inputs.grad[:, 1].any()
+
+
 def test_the_first_state_is_zeros_and_one_tensor_will_do() -> None:
     cell = CELLS[0]
     inputs, first = case(cell, seed=2)
@@ -79,9 +120,9 @@ def test_no_steps_and_no_rows() -> None:
     output, state = unroll(cell, torch.zeros(0, 2, INPUT, dtype=torch.float64))
     assert output.shape == (0, 2, HIDDEN)
     assert [s.shape for s in state] == [(2, HIDDEN), (2, HIDDEN)]
-    assert unroll(
-        cell, torch.zeros(3, 0, INPUT, dtype=torch.float64), lengths=torch.tensor([], dtype=torch.int64)
-    ).output.shape == (3, 0, HIDDEN)
+    for lengths in (torch.tensor([], dtype=torch.int64), []):
+        none = unroll(cell, torch.zeros(3, 0, INPUT, dtype=torch.float64), lengths=lengths)
+        assert none.output.shape == (3, 0, HIDDEN)
 
 
 def test_lengths_that_are_all_full_change_nothing() -> None:
@@ -133,6 +174,62 @@ def test_record_names_cells_within_a_cell_by_their_path() -> None:
     }
     with pytest.raises(UserError, match="did you mean 'update'"):
         unroll(cell, inputs, record=["updates"])
+
+
+def test_another_default_device_changes_nothing() -> None:
+    class Leaky(Cell):
+        def step(self, projected, state, memory=None):
+            return (0.5 * state[0] + 0.5 * torch.tanh(projected + state[0]),)
+
+    attention = make_attention("additive", HIDDEN, 2).double()
+    attending = Bahdanau(GRU(INPUT + 2, HIDDEN, dtype=torch.float64), attention)
+    memory = DecoderMemory(attention.remember(torch.ones(5, BATCH, 2).double(), torch.tensor([5, 2, 1, 3])))
+    runs = [(CELLS[1], {"record": "update"}), (Leaky(INPUT, INPUT), {}), (attending, {"memory": memory})]
+    for cell, options in runs:
+        inputs, first = case(cell, seed=6)
+        for lengths in (None, LENGTHS.tolist()):
+            found = []
+            for device in ("cpu", "meta"):
+                with torch.device(device), torch.no_grad():
+                    found.append(unroll(cell, inputs, first, lengths=lengths, **options))
+            torch.testing.assert_close(found[1].output, found[0].output)
+            torch.testing.assert_close(found[1].state, found[0].state)
+            torch.testing.assert_close(found[1].record, found[0].record)
+
+
+@pytest.mark.parametrize("kind", [GRU, LSTM])
+def test_a_pruned_cell_learns_step_after_step(kind: type[Cell]) -> None:
+    cell, inputs = kind(INPUT, HIDDEN), torch.randn(TIME, BATCH, INPUT)
+    prune.random_unstructured(cell, "recurrent_weight", 0.5)
+    pruned = cell.recurrent_weight == 0
+    optimizer = torch.optim.SGD(cell.parameters(), lr=1.0)
+    before = cell.recurrent_weight.detach().clone()
+    for _ in range(2):
+        optimizer.zero_grad()
+        unroll(cell, inputs).output.sum().backward()
+        optimizer.step()
+    unroll(cell, inputs)
+    assert not cell.recurrent_weight[pruned].any()
+    assert (cell.recurrent_weight != before)[~pruned].any()
+
+
+def test_looking_at_a_state_draws_nothing() -> None:
+    class Drawn(Cell):
+        def initial_state(self, batch, *, like):
+            return (torch.randn(batch, self.hidden_size).to(like),)
+
+        def step(self, projected, state, memory=None):
+            return (projected + state[0],)
+
+    before = torch.get_rng_state()
+    unroll(Drawn(INPUT, INPUT), torch.zeros(2, BATCH, INPUT), torch.zeros(BATCH, INPUT))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("other", [Recurrent("gru", INPUT, HIDDEN), torch.nn.Linear(INPUT, HIDDEN)])
+def test_what_is_no_cell_is_refused(other) -> None:
+    with pytest.raises(UserError, match=f"{type(other).__name__} is not a cell"):
+        unroll(other, torch.zeros(2, BATCH, INPUT))
 
 
 @pytest.mark.parametrize(

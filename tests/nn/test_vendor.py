@@ -42,6 +42,25 @@ def test_it_is_the_loop(name: str, ragged: bool, reverse: bool) -> None:
         torch.testing.assert_close(got, wanted, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_stands_past_a_length_poisons_no_gradient(reverse: bool) -> None:
+    cell = CELLS["gru"](dtype=torch.float64)
+    inputs, first = case(cell, "cpu")
+    padding = torch.arange(5)[:, None] >= LENGTHS
+    inputs = inputs.detach().masked_fill(padding[..., None], torch.nan)
+    result = vendor.run(cell, inputs, first, LENGTHS, reverse)
+    for gradient in torch.autograd.grad(result.output.sum(), list(cell.parameters())):
+        assert gradient.isfinite().all()
+
+
+def test_another_default_device_changes_nothing() -> None:
+    cell = CELLS["lstm"](dtype=torch.float64)
+    inputs, first = case(cell, "cpu")
+    expected = vendor.run(cell, inputs, first, LENGTHS, True).output
+    with torch.device("meta"):
+        assert torch.equal(vendor.run(cell, inputs, first, LENGTHS, True).output, expected)
+
+
 def test_it_leaves_the_cpu_alone() -> None:
     cell = CELLS["lstm"](dtype=torch.float64)
     assert vendor.unroll(cell, *case(cell, "cpu")) is None

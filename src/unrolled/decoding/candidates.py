@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from unrolled.decoding.protocol import Decoder, State, StepTop
+from unrolled.kernels.top import top
 
 
 class Candidates(NamedTuple):
@@ -17,30 +18,6 @@ class Candidates(NamedTuple):
     state: State
     log_probs: Float[Tensor, "rows k"]
     ids: Int[Tensor, "rows k"]
-
-
-def top(scores: Float[Tensor, "rows n"], k: int) -> tuple[Float[Tensor, "rows k"], Int[Tensor, "rows k"]]:
-    """The ``k`` greatest of each row (all, if there are fewer) in descending order, ties to the lower index.
-
-    ``torch.topk`` alone leaves open which of equal entries it takes, and in which order.
-    """
-    if k == 1:
-        values, ids = scores.max(dim=-1, keepdim=True)
-        return values, ids
-    if k >= scores.shape[-1]:
-        return scores.sort(dim=-1, descending=True, stable=True)
-    values, ids = scores.topk(k + 1, dim=-1)
-    ids, by_id = ids.sort(dim=-1)
-    values, by_value = values.gather(1, by_id).sort(dim=-1, descending=True, stable=True)
-    ids = ids.gather(1, by_value)
-    # Where the last to be taken equals the first to be left, others may equal it, too.
-    open_ended = (values[:, k] == values[:, k - 1]) & values[:, k].isfinite()
-    values, ids = values[:, :k], ids[:, :k]
-    if bool(open_ended.any()):
-        rows = open_ended.nonzero()[:, 0]
-        sorted_values, sorted_ids = scores[rows].sort(dim=-1, descending=True, stable=True)
-        values[rows], ids[rows] = sorted_values[:, :k], sorted_ids[:, :k]
-    return values, ids
 
 
 def extend(
@@ -70,13 +47,21 @@ def extend_or_end(
     last: Tensor,
     eos: int,
 ) -> Candidates:
-    """:func:`extend` where rows marked in ``last`` (bool, ``(rows,)``) may be followed by eos alone."""
-    state, all_log_probs = decoder.step(state, tokens)
-    log_probs, ids = _allowed(*top(all_log_probs, k + forbidden.numel()), k, forbidden)
-    log_probs = log_probs.masked_fill(last[:, None], -torch.inf)
-    log_probs[:, 0] = torch.where(last, all_log_probs[:, eos], log_probs[:, 0])
-    ids[:, 0] = torch.where(last, eos, ids[:, 0])
-    return Candidates(state, log_probs, ids)
+    """:func:`extend` where rows marked in ``last`` (bool, ``(rows,)``) may be followed by eos alone.
+
+    The others go on as if these were not there: what a sentence is given must not depend on its batch.
+    """
+    rows = last.nonzero().squeeze(1)
+    if hasattr(decoder, "step_top"):
+        after, log_probs, ids = extend(decoder, state, tokens, k, forbidden)
+        ends = decoder.step(decoder.select(state, rows), tokens[rows])[1][:, eos]
+    else:
+        after, all_log_probs = decoder.step(state, tokens)
+        log_probs, ids = _allowed(*top(all_log_probs, k + forbidden.numel()), k, forbidden)
+        ends = all_log_probs[rows, eos]
+    log_probs, ids = log_probs.masked_fill(last[:, None], -torch.inf), ids.clone()
+    log_probs[rows, 0], ids[rows, 0] = ends, eos
+    return Candidates(after, log_probs, ids)
 
 
 def _allowed(

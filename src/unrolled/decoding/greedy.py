@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,9 @@ from torch import Tensor
 from unrolled.decoding.protocol import Decoder, Hypothesis, hypothesis
 from unrolled.decoding.walk import Walk
 from unrolled.errors import UserError
+
+GREATEST_PENALTY = 50
+"""α up to which Tyᵅ of a million tokens is a number still."""
 
 
 @torch.inference_mode()
@@ -69,7 +71,7 @@ def check_length_penalty(length_penalty: float) -> None:
     """Refuse what cannot normalise a score.
 
     Raises:
-        UserError: a length penalty below 0, or not a number.
+        UserError: a length penalty below 0, not a number, or so great that Tyᵅ would be none.
     """
-    if not (length_penalty >= 0 and math.isfinite(length_penalty)):
-        raise UserError(f"length_penalty {length_penalty} is not possible: 0 or more")
+    if not 0 <= length_penalty <= GREATEST_PENALTY:
+        raise UserError(f"length_penalty {length_penalty} is not possible: 0 to {GREATEST_PENALTY}")

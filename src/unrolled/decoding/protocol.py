@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+
+from unrolled.errors import UserError, counted
 
 State = Any
 """A decoder's state: one row a hypothesis. Only the decoder that made it looks inside."""
@@ -18,7 +21,7 @@ class Decoder(Protocol):
 
     Tokens and rows are given on ``decoder.device`` if there is such an attribute, on the device of its
     parameters if it is a ``torch.nn.Module``, else on the CPU. A state may have an attribute ``rows``, the
-    number of its rows; a search needs it only when it is not given one ``max_length`` a sentence.
+    number of its rows; a search needs it only when it is not given an option one a sentence.
 
     A decoder may also offer ``step_top(state, tokens, k) -> (state, log_probs (rows, k), ids (rows, k))``:
     the k best of :meth:`step` (the whole vocabulary, when that is smaller) in descending order, ties to the
@@ -60,6 +63,28 @@ def device_of(decoder: Decoder) -> torch.device:
     if device is None and isinstance(decoder, nn.Module):
         device = next((parameter.device for parameter in decoder.parameters()), None)
     return torch.device(device if device is not None else "cpu")
+
+
+def sentences_of(state: State, **options: Any) -> int:
+    """How many sentences a search begins with: the rows of its first state, or the entries of an option.
+
+    Args:
+        options: by name what may be one for all or one a sentence.
+
+    Raises:
+        UserError: an option has an entry too many or too few, and would tell of rows that are not there.
+        TypeError: neither the state nor an option tells.
+    """
+    entries = {name: len(given) for name, given in options.items() if np.ndim(given)}
+    rows = getattr(state, "rows", next(iter(entries.values()), None))
+    if rows is None:
+        raise TypeError("max_length needs an entry a sentence: this decoder's state does not tell its rows")
+    for name, count in entries.items():
+        if count != rows:
+            raise UserError(
+                f"{name} has {count} entries for {counted(rows, 'sentence')}: one for all, or one each"
+            )
+    return int(rows)
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from unrolled.decoding.candidates import top
-from unrolled.decoding.protocol import Decoder, Hypothesis, State, device_of, hypothesis
+from unrolled.decoding.protocol import Decoder, Hypothesis, State, device_of, hypothesis, sentences_of
 from unrolled.errors import RunError, UserError
+from unrolled.kernels.top import top
 
 TOGETHER = 16
 """The most steps made at once: few enough that whoever reads along sees no halt."""
@@ -155,28 +156,29 @@ def stream(
     sampling = sampling or Sampling()
     if samples < 1:
         raise UserError(f"samples {samples} is not possible: 1 or more")
-    least = max_length if isinstance(max_length, int) else min(max_length, default=1)
+    limits = torch.as_tensor(max_length, dtype=torch.int64, device="cpu")
+    least = int(limits.min()) if limits.numel() else 1
     if least < 1 or min_length < 0 or min_length > least:
         raise UserError(
             f"min_length {min_length} and max_length {least} are not possible: 0 ≤ min ≤ max, 1 ≤ max"
         )
     if eos is not None and eos in banned:
         raise UserError("eos is banned: leave it out to go on to max_length")
-    if not isinstance(max_length, int) and not len(max_length):
+    if not limits.numel():
         return
     device = device_of(decoder)
     state = decoder.start(source)
-    first = torch.as_tensor(bos, device=device)
-    sentences = len(first) if first.ndim else int(state.rows)
+    sentences = sentences_of(state, bos=bos, max_length=max_length, seed=seed)
     rows = torch.arange(sentences, device=device).repeat_interleave(samples)
-    tokens = first.expand(sentences)[rows]
+    tokens = torch.as_tensor(bos, device=device).expand(sentences)[rows]
     if samples > 1:
         state = decoder.select(state, rows)
     forbidden = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=device)
-    seeds = range(seed, seed + sentences) if isinstance(seed, int) else seed
-    generators = [torch.Generator().manual_seed(each) for each in seeds]
-    limits = [max_length] * sentences if isinstance(max_length, int) else max_length
-    longest = [limit for limit in limits for _ in range(samples)]
+    seeds: Any = seed
+    if not np.ndim(seeds):
+        seeds = range(seeds, seeds + sentences)
+    generators = [torch.Generator("cpu").manual_seed(each) for each in seeds]
+    longest = limits.expand(sentences).repeat_interleave(samples).tolist()
     draw = getattr(decoder, "draw", partial(draw_steps, decoder))
     most = TOGETHER if hasattr(decoder, "draw") else 1
     count = len(tokens)
@@ -186,7 +188,11 @@ def stream(
         together = min(together, most, max(longest[row] for row in alive) - made)
         # Numbers for the rows that have ended, too: theirs must not pass to the others.
         uniform = torch.cat(
-            [torch.rand(together, samples, generator=each, dtype=torch.float64) for each in generators], dim=1
+            [
+                torch.rand(together, samples, generator=each, dtype=torch.float64, device="cpu")
+                for each in generators
+            ],
+            dim=1,
         )[:, alive].to(device)
         drawing = Drawing(sampling, forbidden, eos, min_length - 1 - made)
         state, log_probs, ids = draw(state, tokens, uniform, drawing)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unrolled.decoding.beam import beam_search
+from unrolled.decoding.greedy import GREATEST_PENALTY
 from unrolled.decoding.protocol import Decoder, Hypothesis, hypothesis
 from unrolled.decoding.sampling import Sampling, sample
 from unrolled.decoding.trace import BeamTrace
@@ -69,7 +70,7 @@ class DecodingSettings(_Draws):
 
     beam: int = Field(default=3, ge=1, description="hypotheses kept open; 1 is greedy")
     length_penalty: float = Field(
-        default=0.7, ge=0, allow_inf_nan=False, description="α: outputs are ranked by Σ log P / lengthᵅ"
+        default=0.7, ge=0, le=GREATEST_PENALTY, description="α: outputs are ranked by Σ log P / lengthᵅ"
     )
     nbest: int = Field(default=1, ge=1, description="outputs to give for each input, at most the beam")
     min_length: int = Field(default=0, ge=0, description="shortest output in tokens, eos counted")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unrolled.decoding.candidates import extend, extend_or_end
-from unrolled.decoding.protocol import Decoder, State, device_of
+from unrolled.decoding.protocol import Decoder, device_of, sentences_of
 from unrolled.decoding.sampling import TOGETHER, Drawing, Sampling
 from unrolled.errors import RunError, UserError
 
@@ -28,7 +28,7 @@ class Walk:
         steps: how many were made.
 
     Raises:
-        UserError: bounds on length that contradict each other, a banned eos.
+        UserError: bounds on length that contradict each other, or the number of sentences; a banned eos.
         RunError: log-probabilities that are not numbers.
     """
 
@@ -46,8 +46,8 @@ class Walk:
             raise UserError("eos is banned: no hypothesis could end")
         self.decoder, self.eos, self.min_length = decoder, eos, min_length
         self.state = decoder.start(source)
-        self.longest = _longest(max_length, min_length, self.state)
-        self.batch, self.steps = len(self.longest), 0
+        self.batch, self.steps = sentences_of(self.state, max_length=max_length, bos=bos), 0
+        self.longest = _longest(max_length, min_length, self.batch)
         self._device = device_of(decoder)
         self._tokens = torch.as_tensor(bos, device=self._device).expand(self.batch)
         self._banned = torch.tensor(sorted(set(banned)), dtype=torch.int64, device=self._device)
@@ -103,17 +103,9 @@ class Walk:
 
 
 def _longest(
-    max_length: int | Sequence[int] | Int[Tensor, " batch"], min_length: int, state: State
+    max_length: int | Sequence[int] | Int[Tensor, " batch"], min_length: int, batch: int
 ) -> NDArray[np.int64]:
-    if isinstance(max_length, int):
-        rows = getattr(state, "rows", None)
-        if rows is None:
-            raise TypeError(
-                "max_length needs an entry a sentence: this decoder's state does not tell its rows"
-            )
-        longest = np.full(rows, max_length)
-    else:
-        longest = torch.as_tensor(max_length, dtype=torch.int64).cpu().numpy()
+    longest = torch.as_tensor(max_length, dtype=torch.int64, device="cpu").expand(batch).numpy()
     if min_length < 0:
         raise UserError(f"min_length {min_length} is negative: 0 or more is possible")
     least = max(1, min_length)

@@ -17,7 +17,7 @@ from unrolled import drawing
 from unrolled.errors import UserError
 from unrolled.inspection.opened import readable
 from unrolled.inspection.view import Picture, Section, View, strings
-from unrolled.tasks import Predictor
+from unrolled.tasks import Predictor, inside
 
 END = "</s>"
 """How the end of a sequence is shown: a position like any other to the model, but no word of the text."""
@@ -142,9 +142,9 @@ def alignment(predictor: Predictor, texts: Sequence[str], answers: Sequence[str]
     An empty text has an empty alignment.
 
     Raises:
-        UserError: a model without attention, or no text.
+        UserError: a model without attention, no text, or unequal numbers of texts and answers.
     """
-    found = readable(predictor, "alignment")
+    found, answers = readable(predictor, "alignment"), inside.answered(texts, answers)
     items = [Alignment([], [], np.zeros((0, 0))) for _ in texts]
     lines = [line for line, text in enumerate(texts) if text.strip()]
     if not lines:

@@ -101,4 +101,3 @@ _FEATURES: dict[str, Callable[[Sequence[str]], list[float]]] = {
     "line length left": _left,
     "upper-case run": _upper_run,
 }
-FEATURES = tuple(_FEATURES)

@@ -60,7 +60,7 @@ def _constants(
         "size": keys.shape[2],
         "features": values.shape[2],
         "late": late.shape[1],
-        "sentence": torch.arange(packing.batch) if packing.order is None else packing.order,
+        "sentence": torch.arange(packing.batch, device="cpu") if packing.order is None else packing.order,
         "lengths": source_lengths.cpu().long().clamp(0, keys.shape[1]),
         "keys": keys.contiguous(),
         "values": values.contiguous(),

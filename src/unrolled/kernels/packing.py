@@ -13,14 +13,14 @@ class Packing:
         self.time, self.batch = time, batch
         self.order: Tensor | None = None
         if lengths is None:
-            self.offsets = torch.arange(0, (time + 1) * batch, batch)
+            self.offsets = torch.arange(0, (time + 1) * batch, batch, device="cpu")
             self.total = time * batch
         else:
             ordered, self.order = torch.sort(lengths.cpu().long(), descending=True, stable=True)
-            steps = torch.arange(time)[:, None]
+            steps = torch.arange(time, device="cpu")[:, None]
             real = steps < ordered
             self.rows = (steps * batch + self.order)[real]
-            self.offsets = torch.zeros(time + 1, dtype=torch.int64)
+            self.offsets = torch.zeros(time + 1, dtype=torch.int64, device="cpu")
             torch.cumsum(real.sum(1), 0, out=self.offsets[1:])
             self.total = len(self.rows)
 
@@ -53,5 +53,7 @@ class Packing:
     def before(self, first: Tensor, packed: Tensor) -> Tensor:
         """Each row's predecessor: the step before, or ``first (batch, …)`` in packed order."""
         alive = self.offsets.diff()
-        index = torch.arange(int(alive[0]), self.total) - alive[:-1].repeat_interleave(alive[1:])
+        index = torch.arange(int(alive[0]), self.total, device="cpu") - alive[:-1].repeat_interleave(
+            alive[1:]
+        )
         return torch.cat((first[: alive[0]], packed.index_select(0, index)))

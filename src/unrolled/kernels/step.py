@@ -90,7 +90,7 @@ class Source(NamedTuple):
             keys.contiguous(),
             values.contiguous(),
             lengths.long().clamp(0, keys.shape[1]),
-            torch.arange(len(keys)) if sentence is None else sentence.contiguous(),
+            torch.arange(len(keys), device=keys.device) if sentence is None else sentence.contiguous(),
         )
 
     def fields(self) -> dict[str, Any]:
@@ -246,7 +246,7 @@ class Program:
         ``(rows, k)``. ``source`` is what they attend to.
 
         Raises:
-            ValueError: k below 1.
+            ValueError: k below 1, or rows that are not as many everywhere.
         """
         if k < 1:
             raise ValueError(f"k = {k}: 1 or more")
@@ -285,14 +285,19 @@ class Program:
             −1 where nothing had a probability, no number and −1 where the model's are none.
 
         Raises:
+            ValueError: rows that are not as many everywhere.
             IndexError: an id that the vocabulary does not have.
         """
+        if uniform.shape[1:] != tokens.shape:
+            raise ValueError(
+                f"uniform numbers {tuple(uniform.shape)} for {len(tokens)} tokens: one a row and step"
+            )
         given = [part.clone(memory_format=torch.contiguous_format) for part in state]
         uniform, forbidden = uniform.double().contiguous(), forbidden.long().contiguous()
         _check("forbidden ids", forbidden, self.vocabulary)
         if end is not None:
-            _check("the id that ends", torch.tensor([end]), self.vocabulary)
-        ids = torch.full(uniform.shape, -1)
+            _check("the id that ends", torch.tensor([end], device="cpu"), self.vocabulary)
+        ids = torch.full(uniform.shape, -1, device="cpu")
         log_probs = given[0].new_zeros(uniform.shape)
         if not len(uniform):
             return tuple(given), log_probs, ids
@@ -334,6 +339,10 @@ class Program:
         **how: Any,
     ) -> None:
         rows = len(tokens)
+        wanted = [(rows, width) for width in self.state]  # the kernel looks nowhere else
+        if [part.shape for part in given] != wanted or (source is not None and len(source.sentence) != rows):
+            shapes = ", ".join(str(tuple(part.shape)) for part in given)
+            raise ValueError(f"a state {shapes} does not fit {rows} tokens: it must be {wanted}, a row each")
         attended = {} if source is None else source.fields()
         room = given[0].new_empty(rows * self.width)
         homes = {

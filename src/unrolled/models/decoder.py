@@ -13,9 +13,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from unrolled.decoding.candidates import top
 from unrolled.decoding.sampling import Drawing, draw_steps
 from unrolled.kernels.step import MOST, Program, Source
+from unrolled.kernels.top import top
 from unrolled.models.bridge import Bridge
 from unrolled.models.encoder import Encoded
 from unrolled.models.make import make_embedding

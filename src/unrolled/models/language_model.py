@@ -10,9 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from unrolled.decoding.candidates import top
 from unrolled.decoding.sampling import Drawing, draw_steps
 from unrolled.kernels.step import MOST, Program
+from unrolled.kernels.top import top
 from unrolled.models.language_settings import LanguageModelSettings
 from unrolled.models.make import make_embedding, make_layers
 from unrolled.models.program import compile_language_step, draw_natively

@@ -127,7 +127,8 @@ class Packed:
 class Packings:
     """A model by how its matrices are read: :class:`Packed` once each; itself where float32 cannot be.
 
-    Made anew when a weight has been changed, so far as autograd counts it (``.data`` goes unnoticed).
+    Made anew when a weight has been changed, so far as autograd counts it (``.data`` goes unnoticed, and
+    weights made in inference mode).
     """
 
     def __init__(self, model: Any) -> None:
@@ -136,7 +137,9 @@ class Packings:
         self._weights: Any = None
 
     def __getitem__(self, weights: str) -> Any:
-        now = [(each.data_ptr(), each._version) for each in self.model.parameters()]
+        now = [
+            (each.data_ptr(), 0 if each.is_inference() else each._version) for each in self.model.parameters()
+        ]
         if now != self._weights:
             self._made, self._weights = {}, now
         if weights not in self._made:
@@ -288,7 +291,7 @@ class _LanguageCompiler(_Compiler):
         program, table, first = self.program, model.embedding, cells[0]
         if len(table.weight) * len(first.input_weight) <= _FOLDED:
             # What the first cell makes of a word, once for all: half of the weights that a step reads.
-            vectors = table(torch.arange(len(table.weight)))
+            vectors = table(torch.arange(len(table.weight), device=table.weight.device))
             product = self.place(first, 0)
             program.embed(torch.addmm(first.bias, vectors, first.input_weight.t()), None, product)
             self.cells(cells, [], product)

@@ -38,8 +38,14 @@ class Sentences(NamedTuple):
 
     @property
     def twice(self) -> Sentences:
-        """The batch and the same again beside it."""
-        return self._replace(forms=self.forms.repeat(1, 2), lengths=self.lengths.repeat(2))
+        """The batch and the same again beside it, words and all: each is read under its own dropout."""
+        return Sentences(
+            torch.cat((self.forms, self.forms + len(self.words)), dim=1),
+            self.lengths.repeat(2),
+            self.words.repeat(2),
+            self.characters.repeat(1, 2),
+            self.character_lengths.repeat(2),
+        )
 
     def on(self, device: torch.device | str) -> Sentences:
         """The same batch on another device."""

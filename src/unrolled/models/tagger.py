@@ -66,8 +66,8 @@ class Tagger(Speller):
         """log P of each tag, of a chain given the tags before it; 0 past each length."""
         if not self.independent:
             return self.crf.step_log_probs(emissions, tags, lengths)
-        each = emissions.log_softmax(dim=-1).gather(2, tags[..., None]).squeeze(2)
         real = torch.arange(len(tags), device=tags.device)[:, None] < lengths
+        each = emissions.log_softmax(dim=-1).gather(2, tags.where(real, 0)[..., None]).squeeze(2)
         return each.where(real, 0)
 
 

@@ -14,11 +14,11 @@ from unrolled.nn.attention import (
     GeneralAttention,
     make_attention,
 )
-from unrolled.nn.attentive import Bahdanau, Luong
+from unrolled.nn.attentive import Attentional, Bahdanau, DecoderMemory, Luong
 from unrolled.nn.cells import Cell, State
 from unrolled.nn.characters import CharacterEmbedding
 from unrolled.nn.conversion import from_torch, to_torch
-from unrolled.nn.crf import CRF
+from unrolled.nn.crf import CRF, Allowed, viterbi
 from unrolled.nn.embedding import Embedding, tie
 from unrolled.nn.layers import GRU, LSTM, RNN, Recurrent
 from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
@@ -35,11 +35,14 @@ __all__ = [
     "RNN",
     "AdaptiveSoftmax",
     "AdditiveAttention",
+    "Allowed",
     "Attention",
     "AttentionMemory",
+    "Attentional",
     "Bahdanau",
     "Cell",
     "CharacterEmbedding",
+    "DecoderMemory",
     "DotAttention",
     "Embedding",
     "GeneralAttention",
@@ -62,5 +65,6 @@ __all__ = [
     "tie",
     "to_torch",
     "unroll",
+    "viterbi",
     "watching",
 ]

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
+from unrolled.kernels.top import top
 from unrolled.nn.loss import projected_cross_entropy, projected_log_probs
 
 
@@ -153,14 +154,14 @@ class ClusteredSoftmax(nn.Module, ABC):
         return found
 
     def top(self, features: Float[Tensor, "n d"], k: int) -> tuple[Float[Tensor, "n k"], Int[Tensor, "n k"]]:
-        """The k most probable words of each row, best first: log P and ids, as ``log_probs(…).topk(k)``.
+        """The k most probable words of each row, best first, ties to the lower id: log P and ids.
 
         No word of a cluster is more probable than the cluster, so that most clusters need not be looked at.
         """
         softmax, tails = self.softmaxes()
         head = softmax.log_probs(features)
         log_probs = head.new_full((len(head), k), -torch.inf)
-        known, ids = head[:, : self.shortlist].topk(min(k, self.shortlist))
+        known, ids = top(head[:, : self.shortlist], min(k, self.shortlist))
         log_probs[:, : known.shape[1]] = known
         ids = F.pad(ids, (0, k - ids.shape[1]))
         for i, ((first, end), down, tail) in enumerate(zip(self.clusters, self.down, tails, strict=True)):
@@ -168,8 +169,8 @@ class ClusteredSoftmax(nn.Module, ABC):
             rows = (cluster > log_probs[:, -1]).nonzero().squeeze(1)
             if len(rows):
                 inner = cluster[rows, None] + tail.log_probs(down(features[rows]))
-                best, at = inner.topk(min(k, end - first))
-                log_probs[rows], order = torch.cat((log_probs[rows], best), dim=1).topk(k)
+                best, at = top(inner, min(k, end - first))
+                log_probs[rows], order = top(torch.cat((log_probs[rows], best), dim=1), k)
                 ids[rows] = torch.cat((ids[rows], at + first), dim=1).gather(1, order)
         return log_probs, ids
 

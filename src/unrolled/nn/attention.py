@@ -131,8 +131,13 @@ class Attention(nn.Module):
     def remember(
         self, features: Float[Tensor, "source batch features"], lengths: Int[Tensor, " batch"]
     ) -> AttentionMemory:
-        """The memory of a batch of sources, time first as an encoder gives them: once a sentence."""
-        values = features.transpose(0, 1).contiguous()
+        """The memory of a batch of sources, time first as an encoder gives them: once a sentence.
+
+        Zero past each length: nothing times what stands there must be nothing, were it NaN.
+        """
+        values = features.transpose(0, 1).clone(memory_format=torch.contiguous_format)
+        real = torch.arange(len(features), device=lengths.device) < lengths[:, None]
+        values.masked_fill_(~real[..., None], 0)
         return AttentionMemory(self.keys(values), values, lengths)
 
     def forward(

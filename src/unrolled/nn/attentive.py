@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from unrolled.errors import UserError
 from unrolled.nn.attention import Attention, AttentionMemory
 from unrolled.nn.cells import Cell, State
-from unrolled.nn.dropout import dropout
+from unrolled.nn.dropout import check_share, dropout
 
 
 class DecoderMemory(NamedTuple):
@@ -53,7 +53,7 @@ class Stacked(Cell):
                     f" the cell above it takes {above.input_size}"
                 )
         self.cells: Sequence[Cell] = nn.ModuleList(cells)  # type: ignore[assignment]
-        self.dropout = dropout
+        self.dropout = check_share("dropout", dropout)
         self.entries = [len(state_sizes(cell)) for cell in cells]
 
     def split(self, state: State) -> list[State]:
@@ -94,7 +94,14 @@ class Attentive(Cell):
     output.
     """
 
-    def __init__(self, cell: Cell, late_size: int, carried_size: int, output_size: int) -> None:
+    def __init__(
+        self, cell: Cell, attention: Attention, late_size: int, carried_size: int, output_size: int
+    ) -> None:
+        if attention.query_size != cell.output_size:
+            raise UserError(
+                f"{type(self).__name__}: the attention's query_size is {attention.query_size}; it must be the"
+                f" inner cell's output_size, {cell.output_size}"
+            )
         if cell.input_size <= late_size:
             raise UserError(
                 f"{type(self).__name__}: the inner cell's input_size is {cell.input_size}; it must be the"
@@ -113,6 +120,14 @@ class Attentive(Cell):
 
     def project(self, inputs: Float[Tensor, "time batch input"]) -> Any:
         return self.cell.project(inputs) if _can_join(self.cell) else inputs
+
+    def _check(self, memory: Any) -> None:
+        if not isinstance(memory, DecoderMemory):
+            name = type(self).__name__
+            raise UserError(
+                f"{name}: its memory must be a DecoderMemory, what attention.remember gives within it, not a"
+                f" {type(memory).__name__}"
+            )
 
     def _inner_step(self, projected: Any, late: Tensor, inner: State, memory: DecoderMemory) -> State:
         """One step of the inner cell on ``[y⟨t−1⟩, late]``."""
@@ -133,11 +148,13 @@ class Bahdanau(Attentive):
     """
 
     def __init__(self, cell: Cell, attention: Attention) -> None:
+        _check_kind("Bahdanau", attention, Attention)
         features = attention.feature_size
-        super().__init__(cell, features, features, cell.output_size + features)
+        super().__init__(cell, attention, features, features, cell.output_size + features)
         self.attention = attention
 
     def step(self, projected: Any, state: State, memory: Any = None) -> State:
+        self._check(memory)
         inner = state[:-1]
         context, weights = self.attention(self.cell.output(inner), memory.attention)  # from s⟨t−1⟩
         self.note("attention", weights)
@@ -159,6 +176,7 @@ class Attentional(nn.Module):
 
     def __init__(self, attention: Attention, size: int | None = None) -> None:
         super().__init__()
+        _check_kind("Attentional", attention, Attention)
         self.attention = attention
         self.size = attention.query_size if size is None else size
         linear = nn.Linear(attention.feature_size + attention.query_size, self.size, bias=False)
@@ -193,7 +211,8 @@ class Luong(Attentive):
     """
 
     def __init__(self, cell: Cell, attentional: Attentional) -> None:
-        super().__init__(cell, attentional.size, attentional.size, attentional.size)
+        _check_kind("Luong", attentional, Attentional)
+        super().__init__(cell, attentional.attention, attentional.size, attentional.size, attentional.size)
         self.attentional = attentional
 
     @property
@@ -201,6 +220,7 @@ class Luong(Attentive):
         return self.attentional.attention
 
     def step(self, projected: Any, state: State, memory: Any = None) -> State:
+        self._check(memory)
         # s⟨t⟩ = cell([y⟨t−1⟩, s̃⟨t−1⟩], s⟨t−1⟩)
         inner = self._inner_step(projected, state[-1], state[:-1], memory)
         attentional, weights = self.attentional(self.cell.output(inner), memory.attention)  # from s⟨t⟩
@@ -209,6 +229,11 @@ class Luong(Attentive):
 
     def output(self, state: State) -> Tensor:
         return state[-1]
+
+
+def _check_kind(owner: str, given: Any, kind: type) -> None:
+    if not isinstance(given, kind):
+        raise UserError(f"{owner}: it takes an {kind.__name__}; it was given: {type(given).__name__}")
 
 
 def state_sizes(cell: Cell) -> list[int]:

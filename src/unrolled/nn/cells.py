@@ -72,7 +72,11 @@ class Cell(nn.Module):
         return torch.cat((projected, late), dim=-1)
 
     def step(self, projected: Any, state: State, memory: Any = None) -> State:
-        """The equation: the state after one time step. ``memory`` is whatever is constant over time."""
+        """The equation: the state after one time step. ``memory`` is whatever is constant over time.
+
+        It may be run once and followed from then on: what changes from step to step belongs into the state or
+        onto the cell, not into a global or a closure.
+        """
         raise NotImplementedError
 
     def output(self, state: State) -> Tensor:

@@ -47,6 +47,8 @@ def to_torch(layer: layers.Recurrent) -> TorchLayer:
     Raises:
         UserError: torch cannot express it; names the option.
     """
+    if not isinstance(layer, layers.Recurrent):
+        raise UserError(f"to_torch: {type(layer).__name__} is not a layer of unrolled.nn (RNN, GRU, LSTM)")
     for name in ("input_dropout", "recurrent_dropout", "weight_drop", "layer_norm"):
         if getattr(layer, name):
             raise UserError(f"to_torch: torch.nn has no {name}")
@@ -70,9 +72,12 @@ def to_torch(layer: layers.Recurrent) -> TorchLayer:
     )
     with torch.no_grad():
         for each, suffix in _places(layer):
-            for name, value in zip(NAMES, torch_weights(each), strict=True):
+            second = getattr(each, "recurrent_bias", each.bias)
+            trained = (each.input_weight, each.recurrent_weight, each.bias, second)
+            for name, value, ours in zip(NAMES, torch_weights(each), trained, strict=True):
                 if layer.bias or name.startswith("weight"):
-                    getattr(module, f"{name}_{suffix}").copy_(value)
+                    theirs = getattr(module, f"{name}_{suffix}")
+                    theirs.copy_(value).requires_grad_(ours.requires_grad)
     return module.train(layer.training)
 
 

@@ -21,7 +21,7 @@ from torch.autograd import Function, forward_ad
 
 from unrolled.kernels import product
 from unrolled.nn import native
-from unrolled.nn.substitute import substitute
+from unrolled.nn.substitute import substitute, take_back
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -44,6 +44,12 @@ def defer(cell: M, steps: int) -> M:
     ):
         return cell
     return substitute(cell, lambda name, parameter: _wrap(parameter, steps))
+
+
+def end(cell: nn.Module, deferred: nn.Module) -> None:
+    """After a loop: what a step has set on its cell is the cell's, as if nothing had been deferred."""
+    if deferred is not cell:
+        take_back(cell, deferred, lambda value: value.plain if type(value) is _Invariant else value)
 
 
 class _Invariant(Tensor):
@@ -237,6 +243,11 @@ class _Linear(Function):
         return into_input, None, into_weight, into_bias, None
 
 
+def _mm(input: Any, other: Any = None, **rest: Any) -> Tensor | None:
+    """None for what only ``matmul`` takes."""
+    return _matmul(input, other, **rest) if isinstance(input, Tensor) and input.ndim == 2 else None
+
+
 def _matmul(input: Any, other: Any = None, **rest: Any) -> Tensor | None:
     if rest or type(other) is not _Invariant or other.plain.ndim != 2:
         return None
@@ -245,7 +256,7 @@ def _matmul(input: Any, other: Any = None, **rest: Any) -> Tensor | None:
 
 def _addmm(bias: Any, input: Any, matrix: Any = None, **rest: Any) -> Tensor | None:
     """None for the forms with ``beta`` and ``alpha``, which are keywords."""
-    if rest or type(matrix) is not _Invariant or matrix.plain.ndim != 2:
+    if rest or type(matrix) is not _Invariant or matrix.plain.ndim != 2 or input.ndim != 2:
         return None
     return _linear(input, _view(Tensor.t, (matrix,), {}), bias)
 
@@ -254,8 +265,8 @@ _PRODUCTS: dict[Any, Callable[..., Tensor | None]] = {
     F.linear: _linear,
     torch.matmul: _matmul,
     Tensor.matmul: _matmul,
-    torch.mm: _matmul,
-    Tensor.mm: _matmul,
+    torch.mm: _mm,
+    Tensor.mm: _mm,
     torch.addmm: _addmm,
 }
 _VIEWS: set[Any] = {

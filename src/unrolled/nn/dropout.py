@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unrolled.errors import UserError
 from unrolled.kernels.dropout import LIBRARY
 from unrolled.nn import native
 
@@ -23,9 +24,20 @@ def dropout(inputs: Tensor, share: float, training: bool = True) -> Tensor:
         return inputs
     if not native.applies(inputs):
         return F.dropout(inputs, share)
-    seed = int(torch.randint(_SEEDS, ()))
+    seed = int(torch.randint(_SEEDS, (), device="cpu"))
     made: Tensor = torch.ops.unrolled.dropout.default(inputs, share, seed)
     return made
+
+
+def check_share(name: str, value: float) -> float:
+    """A share to drop, as a number.
+
+    Raises:
+        UserError: it is below 0, or nothing would be left.
+    """
+    if not 0 <= value < 1:
+        raise UserError(f"{name}={value}: it must be at least 0 and less than 1")
+    return float(value)
 
 
 class Dropout(nn.Dropout):

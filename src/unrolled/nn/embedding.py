@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from unrolled.errors import UserError
-from unrolled.nn.dropout import dropout
+from unrolled.nn.dropout import check_share, dropout
 
 
 class Embedding(nn.Module):
@@ -25,6 +25,9 @@ class Embedding(nn.Module):
         word_dropout: share of positions whose whole vector is zero at each training step (Iyyer et al. 2015).
         tuned: whether training changes the table.
         scale: standard deviation of fresh rows; 1/√``features`` unless given: vectors about 1 long.
+
+    Raises:
+        UserError: a share out of range.
     """
 
     def __init__(
@@ -42,8 +45,8 @@ class Embedding(nn.Module):
         self.size = size
         self.features = features
         self.padding = padding
-        self.dropout = dropout
-        self.word_dropout = word_dropout
+        self.dropout = check_share("dropout", dropout)
+        self.word_dropout = check_share("word_dropout", word_dropout)
         self.row_gradients = False
         """Whether the table's gradient is sparse: the rows touched. Not every optimizer takes one."""
         rows = torch.empty(size, features).normal_(std=1 / math.sqrt(features) if scale is None else scale)

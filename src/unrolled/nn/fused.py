@@ -93,9 +93,27 @@ def _applies(cell: Cell, inputs: Tensor, state: State, memory: Any, tensors: Seq
         time * batch > 0
         and native.applies(*tensors)
         and cell.bias.dtype == inputs.dtype
+        and fits(cell, inputs.shape[2])
         and len(state) == (2 if isinstance(cell, LSTM) else 1)
         and all(part.shape == (batch, cell.hidden_size) for part in state)
         and (memory is None or (memory.shape == state[0].shape and not memory.requires_grad))
+    )
+
+
+def fits(cell: Any, input_size: int) -> bool:
+    """Whether a built-in cell's weights still have the sizes it was made with: the kernels do not look."""
+    size, rows = cell.hidden_size, len(cell.gates) * cell.hidden_size
+    more: Any = None
+    wanted: Any = None
+    if isinstance(cell, GRU) and cell.reset == "after":
+        more, wanted = cell.recurrent_bias, (size,)
+    elif isinstance(cell, LSTM) and cell.peepholes != "none":
+        more, wanted = cell.peephole, (3, size)
+    return (
+        cell.input_weight.shape == (rows, input_size)
+        and cell.recurrent_weight.shape == (rows, size)
+        and cell.bias.shape == (rows,)
+        and getattr(more, "shape", None) == wanted
     )
 
 

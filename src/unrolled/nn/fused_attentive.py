@@ -20,7 +20,7 @@ from unrolled.nn.attention import (
 )
 from unrolled.nn.attentive import Attentional, Bahdanau, DecoderMemory, Luong
 from unrolled.nn.cells import LSTM, Cell, State
-from unrolled.nn.fused import equation, form_of, noted, places_of
+from unrolled.nn.fused import equation, fits, form_of, noted, places_of
 from unrolled.nn.graph import apart, gradient_graph
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
@@ -109,10 +109,26 @@ def _applies(cell: Bahdanau | Luong, inputs: Tensor, state: State, memory: Decod
         and source.values.shape == (*source.keys.shape[:2], cell.attention.feature_size)
         and source.lengths.shape == (batch,)
         and cell.attention.query_size == inner.hidden_size
+        and fits(inner, inputs.shape[2] + state[-1].shape[1])
+        and _weights_fit(cell)
         and len(state) == (3 if isinstance(inner, LSTM) else 2)
         and all(part.shape == (batch, inner.hidden_size) for part in state[:-1])
         and state[-1].shape == (batch, cell.carried_size)
         and (mask is None or (mask.shape == state[0].shape and not mask.requires_grad))
+    )
+
+
+def _weights_fit(cell: Bahdanau | Luong) -> bool:
+    """Whether the weights that the kernels read beside the inner cell's have their sizes."""
+    attention = cell.attention
+    query, features, size = attention.query_size, attention.feature_size, attention.size
+    if isinstance(attention, AdditiveAttention) and (
+        attention.query_weight.shape != (size, query) or attention.energy_weight.shape != (1, size)
+    ):
+        return False
+    return isinstance(cell, Bahdanau) or cell.attentional.weight.shape == (
+        cell.carried_size,
+        features + query,
     )
 
 

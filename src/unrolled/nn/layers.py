@@ -13,11 +13,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from unrolled.errors import UserError
 from unrolled.nn.cells import Cell, State
-from unrolled.nn.dropout import dropout
+from unrolled.nn.dropout import check_share, dropout
 from unrolled.nn.register import cell as make_cell
 from unrolled.nn.result import Unrolled
 from unrolled.nn.substitute import substitute
-from unrolled.nn.unroll import unroll
+from unrolled.nn.unroll import state_shapes, unroll
 
 
 class Recurrent(nn.Module):
@@ -68,10 +68,10 @@ class Recurrent(nn.Module):
         self.batch_first = batch_first
         self.bidirectional = bidirectional
         self.directions = 2 if bidirectional else 1
-        self.dropout = _probability("dropout", dropout)
-        self.input_dropout = _probability("input_dropout", input_dropout)
-        self.recurrent_dropout = _probability("recurrent_dropout", recurrent_dropout)
-        self.weight_drop = _probability("weight_drop", weight_drop)
+        self.dropout = check_share("dropout", dropout)
+        self.input_dropout = check_share("input_dropout", input_dropout)
+        self.recurrent_dropout = check_share("recurrent_dropout", recurrent_dropout)
+        self.weight_drop = check_share("weight_drop", weight_drop)
         self.layer_norm = layer_norm
         options = {name: value for name, value in options.items() if value is not None}
         if not bias:
@@ -177,8 +177,11 @@ class Recurrent(nn.Module):
         if state is None:
             return [None] * count
         parts = (state,) if isinstance(state, Tensor) else tuple(state)
-        like = self.cells[0].initial_state(batch, like=parts[0])  # type: ignore[operator]
-        wanted = [(count, *part.shape) for part in like]
+        if not parts or not all(isinstance(part, Tensor) for part in parts):
+            kinds = ", ".join(type(part).__name__ for part in parts)
+            raise UserError(f"initial state ({kinds}): this layer takes a tensor, or a tuple of them")
+        shapes = state_shapes(self.cells[0], batch, parts[0])  # type: ignore[arg-type]
+        wanted = [(count, *shape) for shape in shapes]
         if [tuple(part.shape) for part in parts] != wanted:
             given = ", ".join(str(tuple(part.shape)) for part in parts)
             raise UserError(f"initial state {given}: this layer takes " + ", ".join(map(str, wanted)))
@@ -255,12 +258,6 @@ class LSTM(Recurrent):
         self, input_size: int, hidden_size: int, num_layers: int = 1, *args: Any, **options: Any
     ) -> None:
         super().__init__("lstm", input_size, hidden_size, num_layers, *args, **options)
-
-
-def _probability(name: str, value: float) -> float:
-    if not 0 <= value < 1:
-        raise UserError(f"{name}={value}: it must be at least 0 and less than 1")
-    return float(value)
 
 
 def _mask(like: Tensor, rate: float) -> Tensor:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from unrolled.errors import UserError, nearest
+from unrolled.errors import UserError, counted, nearest
 from unrolled.nn.cells import Cell, State, recording
-from unrolled.nn.deferred import defer
+from unrolled.nn.deferred import defer, end
 from unrolled.nn.result import Unrolled
 from unrolled.nn.watch import EVERYTHING
 
@@ -26,19 +27,30 @@ def unroll(
     memory: Any = None,
     record: Sequence[str] = (),
 ) -> Unrolled:
-    """:func:`unrolled.nn.unroll.unroll`, for any cell."""
+    """:func:`unrolled.nn.unroll.unroll`, for any cell.
+
+    Raises:
+        UserError: a step that returns no state; a recorded name that is not noted.
+    """
     time, batch = inputs.shape[:2]
     alive = _Alive(lengths, time, inputs.device)
     projected = _steps(cell.project(inputs), time)  # one product already: there is nothing to defer in it
-    cell = defer(cell, time)
+    given, cell = cell, defer(cell, time)
     tape = _Tape(cell, time, record)
     outputs: list[Any] = [None] * time
     # A reversed sequence walks its padding first: its state stays as it began until its last real step.
     with recording(tape) if record else nullcontext():
         for t in reversed(range(time)) if reverse else range(time):
             tape.t = t
-            state = alive.choose(t, cell.step(projected[t], state, memory), state)
+            new = cell.step(projected[t], state, memory)
+            if not isinstance(new, tuple | list) or len(new) != len(
+                state
+            ):  # a tensor would pass for its rows
+                kind, count = type(cell).__name__, counted(len(state), "tensor")
+                raise UserError(f"{kind}.step must return a tuple of {count}, as initial_state does")
+            state = alive.choose(t, new, state)
             outputs[t] = cell.output(state)
+    end(given, cell)
     output = alive.stack(outputs) if time else inputs.new_zeros(0, batch, cell.output_size)
     return Unrolled(output, state, {name: alive.stack(values) for name, values in tape.values.items()})
 
@@ -78,7 +90,10 @@ def _broadcast(mask: Tensor, like: Tensor) -> Tensor:
 
 
 class _Tape:
-    """Keeps what the cells note at each step, under each cell's path within the outermost one."""
+    """Keeps what the cells note at each step, under each cell's path within the outermost one.
+
+    A cell that stands in several places is taken to be used in their order.
+    """
 
     def __init__(self, cell: Cell, time: int, wanted: Sequence[str]) -> None:
         self.t = 0
@@ -86,11 +101,19 @@ class _Tape:
         self.wanted = set(wanted)
         self.noted: set[str] = set()
         self.all: dict[str, list[Any]] = {}
-        self.paths = {module: f"{path}." if path else "" for path, module in cell.named_modules()}
+        self.paths: dict[nn.Module, list[str]] = {}
+        for path, module in cell.named_modules(remove_duplicate=False):
+            self.paths.setdefault(module, []).append(f"{path}." if path else "")
+        self.times: Counter[tuple[int, Cell, str]] = Counter()  # that a cell has noted a name in a step
 
     def __call__(self, cell: Cell, name: str, value: Tensor) -> None:
         self.noted.add(name)
-        path = self.paths.get(cell, "") + name
+        paths = self.paths.get(cell, [""])
+        path = paths[0] + name
+        if len(paths) > 1:
+            key = (self.t, cell, name)
+            path = paths[min(self.times[key], len(paths) - 1)] + name
+            self.times[key] += 1
         if not self.wanted.isdisjoint((name, path, EVERYTHING)):
             self.all.setdefault(path, [None] * self.time)[self.t] = value
 

@@ -54,6 +54,7 @@ class Pooling(nn.Module):
             forward = self.features // self.directions
             found = torch.cat((last[:, :forward], states[0, :, forward:]), dim=1)
         else:
+            states = states.where(real[..., None], 0)  # nothing times NaN would be NaN
             energies = self.score(torch.tanh(self.hidden(states))).permute(1, 2, 0)
             found = (masked_softmax(energies, real.t()) @ states.transpose(0, 1)).squeeze(1)
         return found.where(lengths[:, None] > 0, 0)

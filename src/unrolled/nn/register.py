@@ -70,9 +70,11 @@ def cell(kind: str | type[Cell], input_size: int, hidden_size: int, **options: A
     """A cell by name (or class), with fresh weights.
 
     Raises:
-        UserError: an unknown name, or an option that this cell does not have.
+        UserError: an unknown name, no cell at all, or an option that this cell does not have.
     """
     found = find_cell(kind) if isinstance(kind, str) else kind
+    if not (isinstance(found, type) and issubclass(found, Cell)):
+        raise UserError(f"cell {found!r}: give a cell's name, or a subclass of unrolled.nn.Cell")
     known = cell_options(found)
     for option in options:
         if option not in known:

@@ -46,14 +46,18 @@ def torch_weights(cell: Any) -> tuple[Tensor, ...]:
 
 
 def take(cell: Any, weight_ih: Any, weight_hh: Any, bias_ih: Any, bias_hh: Any) -> None:
-    """The inverse of :func:`torch_weights`, into the cell."""
+    """The inverse of :func:`torch_weights`, into the cell; what is frozen stays so."""
     gru = type(cell) is cells.GRU
     sign = _signs(cell) if gru else torch.ones_like(cell.bias)
     cell.input_weight.copy_(weight_ih * sign[:, None])
     cell.recurrent_weight.copy_(weight_hh * sign[:, None])
+    cell.input_weight.requires_grad_(weight_ih.requires_grad)
+    cell.recurrent_weight.requires_grad_(weight_hh.requires_grad)
     if bias_ih is None or bias_hh is None:
         return
+    cell.bias.requires_grad_(bias_ih.requires_grad or bias_hh.requires_grad)
     if gru:
+        cell.recurrent_bias.requires_grad_(bias_hh.requires_grad)
         cell.recurrent_bias.copy_(bias_hh[-cell.hidden_size :])
         bias_hh = torch.cat((bias_hh[: -cell.hidden_size], torch.zeros_like(cell.recurrent_bias)))
     cell.bias.copy_((bias_ih + bias_hh) * sign)

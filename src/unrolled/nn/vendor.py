@@ -46,7 +46,10 @@ def run(cell: Any, inputs: Tensor, state: State, lengths: Tensor | None, reverse
     turn = _turned(lengths, time, inputs.device) if reverse else None
     if turn is not None:
         inputs = inputs.take_along_dim(turn, 0)
-    # torch packs no empty sequence: such a row goes along for one step, which is then forgotten.
+    # torch packs no empty sequence: such a row goes along for one step of zeros, which is then forgotten.
+    real = (lengths > 0).to(inputs.device)[:, None] if int(lengths.min()) == 0 else None
+    if real is not None:
+        inputs = inputs.where(real, 0)
     order = lengths.argsort(descending=True, stable=True)
     back = order.argsort().to(inputs.device)
     rows = order.to(inputs.device)
@@ -54,8 +57,7 @@ def run(cell: Any, inputs: Tensor, state: State, lengths: Tensor | None, reverse
     data, final = _call(cell, packed.data, packed.batch_sizes, tuple(part[rows] for part in state))
     output = pad_packed_sequence(packed._replace(data=data), total_length=time)[0][:, back]
     final = tuple(part[back] for part in final)
-    if int(lengths.min()) == 0:
-        real = (lengths > 0).to(inputs.device)[:, None]
+    if real is not None:
         output = output.where(real, 0)
         final = tuple(torch.where(real, new, old) for new, old in zip(final, state, strict=True))
     return Unrolled(output if turn is None else output.take_along_dim(turn, 0), final)
@@ -63,7 +65,7 @@ def run(cell: Any, inputs: Tensor, state: State, lengths: Tensor | None, reverse
 
 def _turned(lengths: Tensor, time: int, device: torch.device) -> Tensor:
     """Where each step of each sequence comes from when it is turned round within its length."""
-    steps = torch.arange(time)[:, None]
+    steps = torch.arange(time, device=lengths.device)[:, None]
     return torch.where(steps < lengths, lengths - 1 - steps, steps).to(device)[:, :, None]
 
 

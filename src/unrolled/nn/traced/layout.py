@@ -29,7 +29,7 @@ class Rows:
         turns = cycle(range(groups))
         for row in lengths.argsort(descending=True, stable=True).tolist():
             dealt[next(g for g in turns if len(dealt[g]) < room[g])].append(row)
-        self.order = torch.tensor([row for group in dealt for row in group])
+        self.order = torch.tensor([row for group in dealt for row in group], device="cpu")
         self.lengths = lengths.cpu().long()[self.order]
 
     def sort(self, tensor: Tensor, dim: int) -> Tensor:

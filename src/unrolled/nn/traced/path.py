@@ -109,7 +109,7 @@ class _Through(Function):
         layout.run([layout.operation(o) for o in found.operations])
         final = [slots[0] if reverse else slots[layout.time] for slots in layout.slots]
         if rows.lengths is not None and not reverse:
-            final = [slots[rows.lengths, torch.arange(layout.batch)] for slots in layout.slots]
+            final = [slots[rows.lengths, torch.arange(layout.batch, device="cpu")] for slots in layout.slots]
         ctx.set_materialize_grads(False)
         if keep:
             ctx.save_for_backward(*tensors)

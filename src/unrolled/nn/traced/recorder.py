@@ -63,7 +63,9 @@ class Recorder:
             Untraceable: it is repeated over the features of each row.
         """
         if not isinstance(tensor, Tensor):
-            return self._constant(self.invariant(torch.full((1,), tensor, dtype=self.dtype)), width)
+            return self._constant(
+                self.invariant(torch.full((1,), tensor, dtype=self.dtype, device="cpu")), width
+            )
         value = self.values.get(name_of(tensor))
         if value is None:
             return self._constant(self.number(tensor), width)

@@ -3,7 +3,8 @@
 Only what can be followed exactly becomes a :class:`Trace`: products with matrices that are the same at every
 step, element-wise functions, joining and cutting along the features, normalisation and softmax over them.
 Anything else (a number read from a tensor, chance, a change in place, a step that changes its cell) is
-:class:`Untraceable`, and the cell is run as it is written.
+:class:`Untraceable`, and the cell is run as it is written. A global or a closure is not watched: it counts as
+constant through time.
 """
 
 from __future__ import annotations
