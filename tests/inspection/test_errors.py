@@ -40,7 +40,7 @@ REFERENCES = {"garden path": ["C C", "B"], "sure": ["C"], "right": ["A", "B"], "
 
 @dataclass(frozen=True)
 class Prefixes:
-    rows: list[tuple[str, tuple[int, ...]]]
+    prefixes: list[tuple[str, tuple[int, ...]]]
 
 
 class Table:
@@ -52,12 +52,12 @@ class Table:
     def step(self, state: Prefixes, tokens: Tensor) -> tuple[Prefixes, Tensor]:
         rows = [
             (text, before if token == BOS else (*before, token))
-            for (text, before), token in zip(state.rows, tokens.tolist(), strict=True)
+            for (text, before), token in zip(state.prefixes, tokens.tolist(), strict=True)
         ]
         return Prefixes(rows), torch.stack([self.next(*row) for row in rows])
 
     def select(self, state: Prefixes, rows: Tensor) -> Prefixes:
-        return Prefixes([state.rows[row] for row in rows.tolist()])
+        return Prefixes([state.prefixes[row] for row in rows.tolist()])
 
     @staticmethod
     def next(text: str, before: tuple[int, ...]) -> Tensor:
