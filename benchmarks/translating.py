@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks import peer, translator
-from benchmarks.measure import OURS, Times, by_turns, check, limit, reference, timed
+from benchmarks.measure import OURS, Times, by_turns, check, limit, reading, reference, timed
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report, milliseconds
 from benchmarks.translator import JOEYNMT, LONGEST
@@ -23,6 +23,7 @@ from unrolled.models.decoder import DecoderState
 from unrolled.models.encoder import Encoded
 from unrolled.tasks.translate import Translate, Translator
 
+READING = "reading"
 BATCH, BEAM = 64, 5
 SENTENCES, ALONE = 256, 24
 
@@ -55,12 +56,23 @@ def run(options: Options) -> Report:
         with reference():
             same = sum(a == b for a, b in zip(answers, ours(), strict=True))
         check(f"{name}: answers unlike the reference's", 1 - same / len(answers), 0.01)
-        work = _gflop(model, ours)
+        read, steps, looked_at = _work(model, ours)
         times, agreement = _measure(task, name, ours, answers, batches, width, options.rounds, notes)
         measured.append(times)
         count = len(answers)
-        share = times.share(work)
-        for who in times.rounds:
+        share = times.share(translator.gflop(model, read, steps, looked_at))
+        if width == 1:  # one row reads all weights for one product each: that is its limit
+            once, whole = translator.read_bytes(model, read, steps)
+            share = whole / once * times.ratio(READING)
+            rate = once / 1e9 / times.seconds(READING)
+            notes.append(
+                f"{name}: of the limit of reading, not of the peak: a step reads {once / 1e6:.1f} MB of"
+                f" float32 weights, a sentence {whole / count / 1e6:.0f} MB at least; the best product of so"
+                f" large a matrix with a vector (torch's or ours) reads {rate:.0f} GB/s in the same rounds"
+            )
+        for who in (OURS, JOEYNMT):
+            if who not in times.rounds:
+                continue
             each = times.seconds(who) / count
             beside = ["", f"{share:.2f}"] if who == OURS else [f"{times.ratio(who):.2f}", ""]
             rows.append([name, who, f"{1 / each:,.1f}", milliseconds(each), *beside])
@@ -90,8 +102,9 @@ def _batches(task: Translate, lines: Sequence[str], size: int) -> list[list[list
     return [ids[start : start + size] for start in range(0, len(ids), size)]
 
 
-def _gflop(model: EncoderDecoder, run: Callable[[], object]) -> float:
-    """Of what a search did: the sentences it read, and every hypothesis it went on with."""
+def _work(model: EncoderDecoder, run: Callable[[], object]) -> tuple[torch.Tensor, int, int]:
+    """What a search did: the lengths of the sentences it read, its steps, each of one hypothesis, and the
+    positions of the source, summed over those steps."""
     read, steps, looked_at = [], 0, 0
     start, step_top, draw = (getattr(model.decoder, name) for name in ("start", "step_top", "draw"))
 
@@ -117,7 +130,7 @@ def _gflop(model: EncoderDecoder, run: Callable[[], object]) -> float:
 
     with patch.multiple(model.decoder, start=reads, step_top=steps_top, draw=draws):
         run()
-    return translator.gflop(model, torch.cat(read), steps, looked_at)
+    return torch.cat(read), steps, looked_at
 
 
 def _measure(
@@ -130,8 +143,10 @@ def _measure(
     rounds: int,
     notes: list[str],
 ) -> tuple[Times, float]:
-    contenders = {OURS: timed(ours, least=0)}
     model = translator.trained()
+    contenders = {OURS: timed(ours, least=0)}
+    if width == 1:
+        contenders[READING] = reading(translator.read_bytes(model, torch.empty(0), 1)[0])
     try:
         with translator.joeynmt(task, model, sources=batches, beam=width, longest=LONGEST) as joey:
             theirs = [_text(task, ids) for ids in joey.answer["answers"]]

@@ -140,6 +140,18 @@ def gflop(model: EncoderDecoder, source: Tensor, steps: float, looked_at: float)
     return 1e-9 * (float(source.sum()) * read + steps * write + looked_at * look + bridge)
 
 
+def read_bytes(model: EncoderDecoder, source: Tensor, steps: int) -> tuple[int, int]:
+    """Of float32 weights that one row's products read: in a step of the decoder, and in all, where no product
+    is of two rows. Of the encoder its recurrent matrices, once a position: the rest takes all positions at
+    once."""
+    settings = model.settings
+    hidden, words, state = settings.hidden_size, settings.embedding_size, settings.direction_size
+    vocabulary = model.decoder.readout.projection.weight.shape[0]
+    step = 3 * hidden * (words + 2 * hidden) + hidden * hidden + (2 * state + hidden) * hidden
+    step += hidden * vocabulary
+    return 4 * step, 4 * (steps * step + int(source.sum()) * 2 * 3 * state * state)
+
+
 def training_gflop(model: EncoderDecoder, batches: Sequence[Batch]) -> float:
     """Of training: a pass forward, and twice its products backward."""
     total = 0.0
