@@ -40,8 +40,10 @@ def main() -> None:
                 training.wait(timeout=60 * options.minutes)
             except subprocess.TimeoutExpired:
                 training.send_signal(signal.SIGINT)
+                if training.wait():
+                    sys.exit(f"no epoch ended within {options.minutes:g} minutes")
         if training.returncode:
-            sys.exit(f"no epoch ended within {options.minutes:g} minutes")
+            sys.exit(f"{program} ended with {training.returncode}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -65,11 +66,16 @@ def test_an_ensembles_scores_are_not_kept_as_the_runs_own(unrolled: Run, fake_ru
 def test_scores_of_weights_that_training_replaced_meanwhile_are_not_kept(
     unrolled: Run, fake_run: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from unrolled.runs.folder import RunFolder
-
-    moments = iter([1, 2])
-    monkeypatch.setattr(RunFolder, "written", lambda self: next(moments))
     run = fake_run()
+    load = importlib.import_module("unrolled.runs.load")
+    opened = load.load
+
+    def replaced(*given: Any, **options: Any) -> Any:
+        found = opened(*given, **options)
+        (run / "model.safetensors").touch()
+        return found
+
+    monkeypatch.setattr(load, "load", replaced)
     told = unrolled("evaluate", run)
     assert told.code == 0
     assert "training changed the weights meanwhile" in told.err

@@ -68,6 +68,9 @@ def test_of_a_run_a_person_reads_how_far_it_is(
     assert "update 40 of 100, not finished: the same train command goes on" in told
     assert "38.12 (37.00 to 39.50)" in told
     assert "gradient_norms" not in told
+    score |= {"value": None, "low": None, "high": None}  # as a file of JSON has what is no number
+    (run / "scores.json").write_text(json.dumps({"update": 30, "dev": {"bleu": score}}))
+    assert "no number" in unrolled("info", run).out
     assert "precisions" not in told
     (run / "scores.json").write_text(json.dumps({"update": 40}))
     assert unrolled("info", run, "--json").json["run"]["trained"] == "update 40 of 100, finished"

@@ -141,7 +141,6 @@ def test_questions_about_unknown_words_alone_are_refused(tmp_path: Path) -> None
         made(1).evaluate_word_pairs(tmp_path / "p")
 
 
-@pytest.mark.slow
 def test_scores_tell_which_questions_they_are_of(tmp_path: Path) -> None:
     (tmp_path / "pairs.tsv").write_text("a\tb\t1\na\tc\t2\nb\tc\t3\nb\td\t4\n")
     numbers = np.random.default_rng(1).standard_normal((4, 3)).astype(np.float32)
@@ -152,6 +151,7 @@ def test_scores_tell_which_questions_they_are_of(tmp_path: Path) -> None:
     assert scores[0].over == scores[1].over != scores[2].over
 
 
+@pytest.mark.slow
 def test_a_million_words_are_asked_at_once(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npy"
     matrix = np.lib.format.open_memmap(path, "w+", np.float32, (1_000_000, 300))

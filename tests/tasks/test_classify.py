@@ -14,6 +14,7 @@ from unrolled.errors import UserError
 from unrolled.runs import Recipe, load
 from unrolled.tasks.classify import Classify
 from unrolled.tasks.label_predictor import LabelPredictor
+from unrolled.tasks.task import prepared_digest
 from unrolled.training import train
 
 # Whether an x stands anywhere: what a classifier has to find.
@@ -38,6 +39,20 @@ def prepare(recipe: Path, folder: Path, *overrides: str) -> tuple[Classify, list
     folder.mkdir(exist_ok=True)
     sections = Recipe.read(recipe, overrides).sections
     return Classify.prepare(sections, folder, lambda what, share: told.append(what)), told
+
+
+def test_training_data_are_known_by_a_digest(recipe: Path, tmp_path: Path) -> None:
+    def digest(name: str, *overrides: str) -> str | None:
+        prepare(recipe, tmp_path / name, *overrides)
+        return prepared_digest(tmp_path / name)
+
+    (tmp_path / "fewer.txt").write_text("\n".join(LINES[:-1]) + "\n")
+    whole = digest("a")
+    assert whole == digest("b") == digest("c", "data.test=fewer.txt")
+    assert len({whole, digest("d", "data.dev=fewer.txt"), digest("e", "data.train=fewer.txt")}) == 3
+    for left in ("[3, 4]", "half"):  # of an older version; damaged
+        (tmp_path / "a" / "cache" / "prepared.json").write_text(left)
+        assert prepared_digest(tmp_path / "a") is None
 
 
 def test_it_learns_and_answers_in_order(recipe: Path, tmp_path: Path) -> None:

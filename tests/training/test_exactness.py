@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -10,10 +8,8 @@ import unrolled
 from unrolled.errors import UserError
 from unrolled.training.exactness import (
     check_environment,
-    data_digest,
     deterministic,
     environment,
-    record_data,
     seed_for,
 )
 
@@ -44,20 +40,3 @@ def test_versions_and_the_processor_are_compared_where_they_were_recorded() -> N
     for key in ("unrolled", "numpy", "cpu"):
         with pytest.raises(UserError, match=f"run: was trained with {key} other, now it is .*inexact"):
             check_environment("run", {**now, key: "other"}, now)
-
-
-def test_training_data_are_known_by_their_bytes(tmp_path: Path) -> None:
-    def digest() -> dict[str, str]:
-        record_data(tmp_path, ("dev", "prepared", "digest"))
-        return data_digest(tmp_path)
-
-    assert data_digest(tmp_path) == {}  # of an older version
-    (tmp_path / "train").mkdir()
-    for name in ("train/ids.npy", "dev.jsonl", "prepared.json"):
-        (tmp_path / name).write_text("a")
-    before = digest()
-    for name in ("dev.jsonl", "prepared.json"):
-        (tmp_path / name).write_text("b")
-    assert digest() == before
-    (tmp_path / "train" / "ids.npy").write_text("b")
-    assert digest() != before

@@ -438,7 +438,12 @@ def test_a_finished_run_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "text.txt").unlink()
     shutil.rmtree(tmp_path / "run" / "cache")
     train(tmp_path / "lm.toml", tmp_path / "run", progress=False)
-    assert "nothing to do (a larger training.updates goes on from there)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "text.txt: no such file (evaluating needs the data, using the run does not)" in told
+    assert "nothing to do (a larger training.updates goes on from there)" in told
+    (tmp_path / "text.txt").write_text("the cat sat\na dog ran\n" * 10)
+    found = train(tmp_path / "lm.toml", tmp_path / "run", progress=False)
+    assert found.task.evaluate(found.models, "dev"), "prepared again, as was advised"
 
 
 def test_what_stopped_for_want_of_patience_goes_on_with_more_of_it(
@@ -455,13 +460,13 @@ def test_what_stopped_for_want_of_patience_goes_on_with_more_of_it(
 
 
 def test_what_a_killed_training_left_half_written_is_removed(fit: Fit, tmp_path: Path) -> None:
-    left = [tmp_path / "a" / ".model.safetensors.x1.tmp", tmp_path / "a" / "cache" / ".prepared.json.x2.tmp"]
+    left, other = (tmp_path / "a" / f".{name}.x1.tmp" for name in ("model.safetensors", "scores.json"))
     fit("a", "training.updates=1")
     for updates in (2, 2):  # of a run that goes on, and of one that is finished
-        for path in left:
-            path.write_bytes(b"half")
+        left.write_bytes(b"half")
+        other.write_bytes(b"an evaluation's, which may be under way")
         fit("a", f"training.updates={updates}")
-        assert not any(path.exists() for path in left)
+        assert (left.exists(), other.exists()) == (False, True)
 
 
 def test_the_program_is_told_of_a_signal_in_one_line(recipe: Path, tmp_path: Path) -> None:

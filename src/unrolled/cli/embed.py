@@ -73,7 +73,7 @@ def train(
         ),
     ] = None,
     allow_inexact: Annotated[
-        bool, typer.Option("--allow-inexact", help="Resume with other threads or kernels.")
+        bool, typer.Option("--allow-inexact", help="Resume with other threads, kernels or data.")
     ] = False,
 ) -> None:
     """Learn vectors from text. The same command again resumes where it stopped.

@@ -46,11 +46,11 @@ def evaluate(
     check_plot(confusion)
     from unrolled.runs.folder import RunFolder
 
+    folder = RunFolder(run)
+    weights = folder.written()
     predictor = open_run(run, settings(ctx), others=others)
     if confusion is not None and (why := predictor.task.unconfused):
         raise UserError(f"{run}: {why}: leave --confusion out")
-    folder = RunFolder(run)
-    weights = folder.written()
     options = given(by_length=True if by_length or plot else None)
     scores = predictor.task.evaluate(predictor.models, split, **options)
     if json:

@@ -154,7 +154,8 @@ def _figure(score: Any) -> Any:
     if not isinstance(score, dict):
         return score
     found = interval(score.get("low"), score.get("high"))
-    return f"{score.get('value', 0.0):.2f}" + (found and f" ({found})")
+    value = score.get("value")
+    return ("no number" if value is None else f"{value:.2f}") + (found and f" ({found})")
 
 
 def _print(facts: dict[str, Any], indent: str = "") -> None:

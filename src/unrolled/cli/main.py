@@ -156,7 +156,7 @@ def _explain(error: Exception) -> int:
         message = error.format_message().rstrip(".").replace("Value error, ", "")
         return _say(f"{message}; {where} --help shows what there is", 2)
     if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-        return _say("an argument or a file's name is not valid UTF-8: convert or rename it", 2)
+        return _say("an argument, a file's name or a text is not valid UTF-8: convert or rename it", 2)
     if isinstance(error, OSError) and error.strerror:
         return _say(f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}", 1)
     name = type(error).__name__

@@ -47,7 +47,7 @@ def train(
         bool,
         typer.Option(
             "--allow-inexact",
-            help="Resume with other threads or kernels: the result is not the same to the last bit.",
+            help="Resume with other threads, kernels, versions or data: the result is not quite the same.",
         ),
     ] = False,
 ) -> None:

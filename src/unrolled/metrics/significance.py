@@ -111,7 +111,7 @@ def compare(first: Score, second: Score, *, resamples: int = RESAMPLES, seed: in
     if first.name != second.name:
         raise UserError(f"{first.name} and {second.name} are different metrics: compare like with like")
     if first.over != second.over:
-        raise UserError(f"{first.name} is counted by tokens, and the two vocabularies differ")
+        raise UserError(f"{first.name} is of other tokens or questions: the vocabularies differ")
     if first.tally is None or second.tally is None:
         raise UserError(f"{first.name} holds no statistics per segment: evaluate again before comparing")
     one, other = bootstrap(first.tally, second.tally, resamples=resamples, seed=seed)

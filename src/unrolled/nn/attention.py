@@ -136,8 +136,9 @@ class Attention(nn.Module):
         Zero past each length: nothing times what stands there must be nothing, were it NaN.
         """
         values = features.transpose(0, 1).clone(memory_format=torch.contiguous_format)
-        real = torch.arange(len(features), device=lengths.device) < lengths[:, None]
-        values.masked_fill_(~real[..., None], 0)
+        if len(lengths) and int(lengths.min()) < len(features):
+            real = torch.arange(len(features), device=lengths.device) < lengths[:, None]
+            values.masked_fill_(~real[..., None], 0)
         return AttentionMemory(self.keys(values), values, lengths)
 
     def forward(

@@ -54,8 +54,8 @@ def unroll(
         raise UserError(
             f"unroll: inputs are {tuple(inputs.shape)}; this cell takes (time, batch, {cell.input_size})"
         )
-    for hook in cell._forward_pre_hooks.values():  # a step is no forward: nobody else calls them
-        hook(cell, (inputs,))
+    for key, hook in cell._forward_pre_hooks.items():  # a step is no forward: nobody else calls them
+        hook(cell, (inputs,), *([{}] if key in cell._forward_pre_hooks_with_kwargs else []))
     time, batch = inputs.shape[:2]
     if lengths is not None:
         if not isinstance(lengths, Tensor):

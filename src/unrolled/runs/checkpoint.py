@@ -60,9 +60,8 @@ def save(
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         there = numbered(folder)
-        made = there.index(target) + 1
-        # Those of later updates were found damaged: training will come past them again.
-        for old in [*there[: max(0, made - keep)], *there[made:]]:
+        # Those of later updates could not be read and do not count; training will come past them again.
+        for old in there[: max(0, there.index(target) + 1 - keep)]:
             # Renamed first, so that one removed half is never taken for a damaged one.
             old.rename(folder / f"{_TEMPORARY}{old.name}")
         _sweep(folder)

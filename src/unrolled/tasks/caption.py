@@ -118,6 +118,7 @@ class CaptionPictures(writing.WritingTask[pictures.Regions]):
     predictor_type = Captioner
     reusable = ("features",)
     judged_by = ("dev", "test", "features", "pictures")
+    undigested = ("test", "pictures", "train.source")  # rows of the features, in the order of their making
 
     sections: CaptionSections
 

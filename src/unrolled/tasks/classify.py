@@ -118,7 +118,7 @@ class Classify(base.Task):
             progress(f"{counted(left_out, 'text')} left out: none of their labels is in data.labels", 1.0)
         found = ", ".join(f"{count:,} {name}" for name, count in zip(task.labels, counts, strict=True))
         progress(f"train: {found}", 1.0)
-        return task, dict(zip(task.labels, counts.tolist(), strict=True))
+        return task, {"labels": dict(zip(task.labels, counts.tolist(), strict=True))}
 
     def _encode(self, corpus: text.LabelledCorpus, progress: Callable[[int], None]) -> NDArray[np.int64]:
         """Write the training texts as ids; how many of them have each label."""

@@ -7,6 +7,7 @@ the command line know tasks only through this page, so a new job is one new modu
 
 from __future__ import annotations
 
+import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -157,6 +158,9 @@ class Task(ABC):
     judged_by: ClassVar[tuple[str, ...]] = ("dev", "test")
     """What of it an evaluation reads, by names without their endings."""
 
+    undigested: ClassVar[tuple[str, ...]] = ("test",)
+    """What of it may be other files though a training would be the same, by names without their endings."""
+
     def __init__(self, sections: Any, folder: Path) -> None:
         self.sections = sections
         self.folder = folder
@@ -200,6 +204,7 @@ class Task(ABC):
         pretrained.check(sections, *cls.tables)
         done.parent.mkdir(parents=True, exist_ok=True)
         task, found = cls.prepare_anew(sections, folder, progress)
+        found = {**found, "digest": _digest(done.parent, (*cls.reusable, *cls.undigested))}
         # Last, because its presence says that all of the above is whole.
         write_whole(done, json.dumps(found).encode())
         return task
@@ -316,3 +321,24 @@ def add_by_length(scores: Mapping[str, Score], lengths: Sequence[int]) -> None:
     """Split every score by the lengths of its segments, into its details."""
     for score in scores.values():
         score.details["by_length"] = [each.as_dict() for each in by_length(score, lengths)]
+
+
+def prepared_digest(folder: Path) -> str | None:
+    """Some letters that are others for other training data; an older version left none."""
+    try:
+        prepared = json.loads((folder / "cache" / PREPARED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return prepared.get("digest") if isinstance(prepared, dict) else None
+
+
+def _digest(cache: Path, others: Sequence[str]) -> str:
+    """Of all files but ``others``, by names without their endings."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in cache.rglob("*") if path.is_file()):
+        inside = path.relative_to(cache)
+        if not any(f"{inside.parts[0]}.".startswith(f"{other}.") for other in (*others, "sources")):
+            with open(path, "rb") as file:
+                each = hashlib.file_digest(file, "sha256").hexdigest()
+            whole.update(f"{inside.as_posix()} {each}\n".encode())
+    return whole.hexdigest()[:16]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 
 from unrolled.errors import UserError
@@ -24,7 +25,7 @@ class TaggedCorpus(PartedCorpus[TaggedSentence, TaggedData]):
             if isinstance(data.tag, str):
                 raise UserError(f"{path}: data.tag must be a column's number, except of a .conllu file")
             return read_columns(path, data.word, data.tag, data.encoding)
-        if data.encoding != "utf-8":
+        if codecs.lookup(data.encoding).name != "utf-8":
             raise UserError(f"{path}: CoNLL-U is UTF-8: leave data.encoding out")
         return read_conllu(path, conllu_tag(data))
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ import torch
 
 from unrolled import __version__, kernels
 from unrolled.errors import UserError
-from unrolled.files import write_whole
 
 
 def seed_for(seed: int, update: int) -> int:
@@ -88,28 +86,3 @@ def check_environment(run: object, recorded: Mapping[str, Any], now: Mapping[str
                 f"{run}: was trained with {key} {recorded[key]}, now it is {value}: resuming would not be"
                 f" exact; give {advice}--allow-inexact to go on regardless"
             )
-
-
-def record_data(cache: Path, others: Collection[str]) -> None:
-    """Keep beside what was prepared some letters that are others for other training data.
-
-    Args:
-        others: what else there is in ``cache``, by names without their endings.
-    """
-    whole = hashlib.sha256()
-    for path in sorted(path for path in cache.rglob("*") if path.is_file()):
-        inside = path.relative_to(cache)
-        if inside.parts[0].partition(".")[0] not in others:
-            with open(path, "rb") as file:
-                each = hashlib.file_digest(file, "sha256").hexdigest()
-            whole.update(f"{inside.as_posix()} {each}\n".encode())
-    write_whole(cache / _DIGEST, whole.hexdigest()[:16].encode())
-
-
-def data_digest(cache: Path) -> dict[str, str]:
-    """Those letters, as a part of the environment; an older version left none."""
-    path = cache / _DIGEST
-    return {"data": path.read_text()} if path.exists() else {}
-
-
-_DIGEST = "digest"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,14 @@ from unrolled.runs.device import device as find_device
 from unrolled.runs.device import use_threads
 from unrolled.runs.load import open_recipe, same_tokenizers
 from unrolled.runs.weights import mapped_tensors, restore
-from unrolled.tasks.task import PREPARED
+from unrolled.tasks.task import PREPARED, prepared_digest
 from unrolled.text.settings import expand
 from unrolled.training import sources
 from unrolled.training.checks import check_training
 from unrolled.training.exactness import (
     check_environment,
-    data_digest,
     deterministic,
     environment,
-    record_data,
     seed_for,
 )
 from unrolled.training.interruption import deferred
@@ -84,9 +82,9 @@ def train(
     with ExitStack() as stack:
         show = stack.enter_context(Show(progress))
         stack.enter_context(folder.lock())
-        for path in filter(left_over, folder.path.rglob("*")):  # of a training that was killed
-            with suppress(OSError):
-                path.unlink()
+        for path in folder.path.glob(f".{folder.model.name}.*"):  # half written by a training that was killed
+            if left_over(path):
+                path.unlink(missing_ok=True)
         stack.enter_context(deterministic(place))
         use_threads(threads)
         _fit(recipe, folder, place, allow_inexact, show)
@@ -96,39 +94,39 @@ def train(
 def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact: bool, show: Show) -> None:
     saved = _last_state(folder, show)
     now = environment(device)
-    kind, cache = tasks.find(recipe.task), folder.path / "cache"
+    cache = folder.path / "cache"
     found = sources.stamps(getattr(recipe.sections, "data", None))
     if saved is not None:
         _check_unchanged(recipe, folder)
-        finished = _finished(recipe, folder, saved)
-        again = not finished and not (cache / PREPARED).exists()
+        prepared = (cache / PREPARED).exists()
         goes_on = "goes on with what it was: to learn from it as it is, train into another folder"
-        what = "is prepared again with what it is now" if again else goes_on
+        what = goes_on if prepared else "is prepared again with what it is now"
         for source in sources.changed(cache, found):
             show.say(f"{source}: changed since {folder} was prepared, which {what}")
-        if finished:
+        if not prepared:
+            _check_tokenizers(recipe, folder)
+        if _finished(recipe, folder, saved):
+            if not prepared:
+                try:
+                    _prepare(recipe, folder, found, show)
+                except UserError as error:
+                    show.say(f"{error} (evaluating needs the data, using the run does not)")
             recipe.write(folder.recipe)  # what may change: how long, how often
             show.say(f"{folder}: finished after {saved.step} updates; nothing to do{_advice(recipe, saved)}")
             return
         if not allow_inexact:
             check_environment(folder, saved.record["environment"], now)
-        if again:
-            _check_tokenizers(recipe, folder)
     else:
         # What an interrupted or refused preparation left may be half, or of another recipe.
         for path in folder.tokenizers.values():
             path.unlink()
         for path in cache.glob("*"):
-            if path.name not in kind.reusable:
+            if path.name not in tasks.find(recipe.task).reusable:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         recipe.write(folder.recipe)
     start = _start(recipe, folder) if saved is None else None
-    prepared = (cache / PREPARED).exists()
-    task = kind.prepare(recipe.sections, folder.path, show.prepare)
-    if not prepared:
-        sources.record(cache, found)
-        record_data(cache, (*kind.judged_by, *kind.reusable, "prepared", "sources", "digest"))
-    now |= data_digest(cache)
+    task = _prepare(recipe, folder, found, show)
+    now["data"] = prepared_digest(folder.path)
     if saved is not None and not allow_inexact:
         _check_data(folder, saved.record["environment"], now)
     torch.manual_seed(seed_for(recipe.training.seed, 0))
@@ -158,6 +156,15 @@ def _fit(recipe: Recipe, folder: RunFolder, device: torch.device, allow_inexact:
         trainer.finish(log)  # all updates are saved: to be interrupted now costs nothing
     finally:
         log.close()
+
+
+def _prepare(recipe: Recipe, folder: RunFolder, found: sources.Stamps, show: Show) -> tasks.Task:
+    """The task, its data prepared; of what ``found`` tells of the files is kept if they are read now."""
+    prepared = (folder.path / "cache" / PREPARED).exists()
+    task = tasks.find(recipe.task).prepare(recipe.sections, folder.path, show.prepare)
+    if not prepared:
+        sources.record(folder.path / "cache", found)
+    return task
 
 
 def _finished(recipe: Recipe, folder: RunFolder, saved: checkpoint.Checkpoint) -> bool:
@@ -197,7 +204,7 @@ def _check_data(folder: RunFolder, recorded: Mapping[str, Any], now: Mapping[str
     Raises:
         UserError: they are; they are to be prepared once more, lest the next training take them for its own.
     """
-    if recorded.get("data") != now.get("data") and "data" in recorded:
+    if now["data"] != recorded.get("data", now["data"]):
         with writing(folder.path):
             (folder.path / "cache" / PREPARED).unlink(missing_ok=True)
         raise UserError(
