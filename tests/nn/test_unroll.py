@@ -213,6 +213,13 @@ def test_a_pruned_cell_learns_step_after_step(kind: type[Cell]) -> None:
     assert (cell.recurrent_weight != before)[~pruned].any()
 
 
+def test_a_pre_hook_may_ask_for_keywords_of_which_there_are_none() -> None:
+    cell, seen = GRU(INPUT, HIDDEN), []
+    cell.register_forward_pre_hook(lambda *given: seen.append(given[1:]), with_kwargs=True)
+    unroll(cell, inputs := torch.randn(TIME, BATCH, INPUT))
+    assert seen == [((inputs,), {})]
+
+
 def test_looking_at_a_state_draws_nothing() -> None:
     class Drawn(Cell):
         def initial_state(self, batch, *, like):
