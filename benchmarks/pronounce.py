@@ -1,6 +1,6 @@
 """Other pronouncers on the very split of ``recipes/pronounce.toml``, scored by the same metrics.
 
-    pip install phonetisaurus   # or yoyodyne==0.5.27; each into an environment of its own
+    pip install phonetisaurus   # or yoyodyne==0.5.27; each in an environment of its own, no torchvision
     python -m benchmarks.pronounce phonetisaurus --command PATH/TO/bin/phonetisaurus
     python -m benchmarks.pronounce yoyodyne --command PATH/TO/bin/yoyodyne --minutes 60
 
