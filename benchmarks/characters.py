@@ -73,7 +73,7 @@ def run(options: Options) -> Report:
         f"{VOCABULARY} characters, {LENGTH} drawn one after another",
         "of the reading limit: a character needs the recurrent matrix and the projection at least, "
         f"{BYTES / 1e6:.1f} MB in float32 (half in bfloat16, a quarter in int8), read as fast as by the best "
-        "product of so large a float32 matrix with a vector (torch's or ours, its call included) in the same "
+        "product of so large a float32 matrix with a vector, or its sum, its call included, in the same "
         f"rounds: {BYTES / 1e9 / times.seconds(READING):.0f} GB/s",
         *limit([times]),
     ]

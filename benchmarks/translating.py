@@ -68,7 +68,7 @@ def run(options: Options) -> Report:
             notes.append(
                 f"{name}: of the limit of reading, not of the peak: a step reads {once / 1e6:.1f} MB of"
                 f" float32 weights, a sentence {whole / count / 1e6:.0f} MB at least; the best product of so"
-                f" large a matrix with a vector (torch's or ours) reads {rate:.0f} GB/s in the same rounds"
+                f" large a matrix with a vector, or its sum, reads {rate:.0f} GB/s in the same rounds"
             )
         for who in (OURS, JOEYNMT):
             if who not in times.rounds:
