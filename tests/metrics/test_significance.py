@@ -111,6 +111,6 @@ def test_of_two_infinite_values_nothing_can_be_said():
 
 def test_perplexities_over_different_vocabularies_are_not_compared():
     one, other = (perplexity([1.0, 2.0], [1, 2], over=name) for name in "ab")
-    with pytest.raises(UserError, match="perplexity is of other tokens or questions: the vocabularies differ"):
+    with pytest.raises(UserError, match="is of other tokens or questions: the vocabularies differ"):
         compare(one, other)
     assert compare(one, one).difference == 0
