@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.measure import OURS, by_turns, check, difference, limit, reading, timed
+from benchmarks.measure import OURS, READING, by_turns, check, difference, limit, reading, timed
 from benchmarks.options import Options
 from benchmarks.report import Goal, Report
 from unrolled.decoding import stream
 from unrolled.models import LanguageModel, LanguageModelSettings, Packings
 from unrolled.nn.torch_form import torch_weights
 
-LOOP, READING = "nn.LSTMCell loop", "reading the weights"
+LOOP = "nn.LSTMCell loop"
 VOCABULARY, SIZE, LENGTH = 96, 512, 200
 BYTES = 4 * SIZE * (4 * SIZE + VOCABULARY)
 """What a step cannot do without in float32; what the input adds to the gates can be looked up."""

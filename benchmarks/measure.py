@@ -23,7 +23,7 @@ from unrolled.kernels.product import Packed, product
 Contender = Callable[[], float]
 """One turn; answers the seconds of one run."""
 
-OURS = "ours"
+OURS, READING = "ours", "reading the weights"
 LEAST = 0.02
 """Seconds a turn lasts at least: short work is repeated, so that clock and scheduler matter little."""
 

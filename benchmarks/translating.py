@@ -14,7 +14,7 @@ from unittest.mock import patch
 import torch
 
 from benchmarks import peer, translator
-from benchmarks.measure import OURS, Times, by_turns, check, limit, reading, reference, timed
+from benchmarks.measure import OURS, READING, Times, by_turns, check, limit, reading, reference, timed
 from benchmarks.options import Options, data
 from benchmarks.report import Goal, Report, milliseconds
 from benchmarks.translator import JOEYNMT, LONGEST
@@ -23,7 +23,6 @@ from unrolled.models.decoder import DecoderState
 from unrolled.models.encoder import Encoded
 from unrolled.tasks.translate import Translate, Translator
 
-READING = "reading"
 BATCH, BEAM = 64, 5
 SENTENCES, ALONE = 256, 24
 

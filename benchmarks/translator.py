@@ -131,10 +131,8 @@ def gflop(model: EncoderDecoder, source: Tensor, steps: float, looked_at: float)
     settings = model.settings
     hidden, words, state = settings.hidden_size, settings.embedding_size, settings.direction_size
     features = 2 * state
-    vocabulary = model.decoder.readout.projection.weight.shape[0]
     read = 2 * (2 * 3 * state * (words + state)) + 2 * features * hidden  # both directions, keys
-    write = 2 * 3 * hidden * (words + hidden + hidden)  # the cell, on word, s̃ and state
-    write += 2 * hidden * hidden + 2 * (features + hidden) * hidden + 2 * hidden * vocabulary
+    write = 2 * _step_weights(model)
     look = 4 * hidden + 2 * features
     bridge = 2 * features * hidden * len(source)
     return 1e-9 * (float(source.sum()) * read + steps * write + looked_at * look + bridge)
@@ -144,12 +142,17 @@ def read_bytes(model: EncoderDecoder, source: Tensor, steps: int) -> tuple[int, 
     """Of float32 weights that one row's products read: in a step of the decoder, and in all, where no product
     is of two rows. Of the encoder its recurrent matrices, once a position: the rest takes all positions at
     once."""
-    settings = model.settings
-    hidden, words, state = settings.hidden_size, settings.embedding_size, settings.direction_size
-    vocabulary = model.decoder.readout.projection.weight.shape[0]
-    step = 3 * hidden * (words + 2 * hidden) + hidden * hidden + (2 * state + hidden) * hidden
-    step += hidden * vocabulary
+    step, state = _step_weights(model), model.settings.direction_size
     return 4 * step, 4 * (steps * step + int(source.sum()) * 2 * 3 * state * state)
+
+
+def _step_weights(model: EncoderDecoder) -> int:
+    """In the matrices of a step of the decoder, each of which a row is multiplied by once."""
+    settings = model.settings
+    hidden, words, features = settings.hidden_size, settings.embedding_size, 2 * settings.direction_size
+    cell = 3 * hidden * (words + hidden + hidden)  # on word, s̃ and state
+    vocabulary = model.decoder.readout.projection.weight.shape[0]
+    return cell + hidden * hidden + (features + hidden) * hidden + hidden * vocabulary
 
 
 def training_gflop(model: EncoderDecoder, batches: Sequence[Batch]) -> float:

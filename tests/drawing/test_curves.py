@@ -8,11 +8,10 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
 
-from matplotlib.axes import Axes
-
 from unrolled.drawing.curves import Series, _foot, draw_curves
 
 Words = Callable[..., list[str]]
+Looks = Callable[..., list[tuple[object, ...]]]
 
 
 def test_names_labels_and_marks_are_written(words: Words) -> None:
@@ -82,19 +81,10 @@ def test_names_with_an_underscore_are_in_the_legend(words: Words) -> None:
     assert words(draw_curves, series)[-2:] == ["_run", "b"]
 
 
-def test_series_look_different_when_the_colours_begin_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    looks = []
-    plot = Axes.plot
-
-    def noting(self: Axes, *points: object, **look: object) -> object:
-        looks.append((look["color"], look["linestyle"], look["marker"]))
-        return plot(self, *points, **look)
-
-    monkeypatch.setattr(Axes, "plot", noting)
+def test_series_look_different_when_the_colours_begin_again(looks: Looks, tmp_path: Path) -> None:
+    found = looks("plot", "color", "linestyle", "marker")
     draw_curves([Series(f"{i}", [1, 2], [i, i]) for i in range(36)], tmp_path / "a.svg")
-    assert len(set(looks)) == len({(colour, marker) for colour, _, marker in looks}) == 36
+    assert len(set(found)) == len({(colour, marker) for colour, _, marker in found}) == 36
 
 
 def test_series_that_are_no_line_are_an_error(tmp_path: Path) -> None:

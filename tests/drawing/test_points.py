@@ -7,8 +7,6 @@ import pytest
 
 pytest.importorskip("matplotlib", reason="pictures need the extra `drawing`")
 
-from matplotlib.axes import Axes
-
 from unrolled.drawing import fonts
 from unrolled.drawing.points import draw_points
 
@@ -24,19 +22,12 @@ def test_what_cannot_be_seen_is_shown_and_underscores_hide_no_group(words: Calla
 
 
 def test_groups_look_different_when_the_colours_begin_again(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    looks: Callable[..., list[tuple[object, ...]]], tmp_path: Path
 ) -> None:
-    looks = []
-    scatter = Axes.scatter
-
-    def noting(self: Axes, *points: object, **look: object) -> object:
-        looks.append((look["color"], look["marker"]))
-        return scatter(self, *points, **look)
-
-    monkeypatch.setattr(Axes, "scatter", noting)
+    found = looks("scatter", "color", "marker")
     names = [f"{i}" for i in range(36)]
     draw_points([[i, i] for i in range(36)], names, tmp_path / "a.svg", groups=names)
-    assert len(set(looks)) == 36
+    assert len(set(found)) == 36
 
 
 def test_a_missing_glyph_is_told_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

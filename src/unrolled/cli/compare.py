@@ -59,7 +59,7 @@ def compare(
     other_scores = other.task.evaluate(other.models, split, **options)
     compared: dict[str, tuple[Score, Score, Comparison]] = {}
     left_out: list[str] = []
-    for name in scores.keys() & other_scores.keys():
+    for name in filter(other_scores.__contains__, scores):
         a, b = scores[name], other_scores[name]
         if a.signature != b.signature:
             left_out.append(f"{a.name}, taken otherwise ({a.signature} and {b.signature})")
@@ -67,7 +67,6 @@ def compare(
             left_out.append(f"{a.name}, of tokens or questions of vocabularies that differ")
         elif a.tally is not None and b.tally is not None:
             compared[name] = (a, b, metrics.compare(a, b, **given(seed=chosen.seed)))
-    compared = {name: compared[name] for name in scores if name in compared}  # in the order of the first's
     told = f"left out: {'; '.join(sorted(left_out))}" if left_out else ""
     if not compared:
         raise UserError(

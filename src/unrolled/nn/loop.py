@@ -43,9 +43,8 @@ def unroll(
         for t in reversed(range(time)) if reverse else range(time):
             tape.t = t
             new = cell.step(projected[t], state, memory)
-            if not isinstance(new, tuple | list) or len(new) != len(
-                state
-            ):  # a tensor would pass for its rows
+            # A tensor would pass for its rows.
+            if not isinstance(new, tuple | list) or len(new) != len(state):
                 kind, count = type(cell).__name__, counted(len(state), "tensor")
                 raise UserError(f"{kind}.step must return a tuple of {count}, as initial_state does")
             state = alive.choose(t, new, state)

@@ -17,7 +17,7 @@ from unrolled.errors import UserError
 from unrolled.files import writing
 from unrolled.tasks import rows
 from unrolled.tasks import task as base
-from unrolled.tasks.look import column, named, toml
+from unrolled.tasks.look import lines_of, plain_origin
 from unrolled.tasks.registry import register
 
 FIRST = text.Tokenizer.eos + 1
@@ -238,10 +238,7 @@ def _named(data: embeddings.CorpusData) -> str:
 
 def _recipe(paths: Sequence[Path]) -> str:
     """A commented recipe for the text at ``paths``."""
-    names = [named(path) for path in paths]
-    train = names[0] if len(names) == 1 else names
-    key = column(paths)
-    origin = {"train": train if len(names) == 1 else tuple(names), **({"column": key} if key else {})}
+    origin = plain_origin(paths)
     data = embeddings.CorpusData.model_validate(origin)
     text_settings = embeddings.WordSettings.model_validate({})
     sections = EmbedSections.model_construct(data=data, text=text_settings)
@@ -258,7 +255,7 @@ def _recipe(paths: Sequence[Path]) -> str:
 task = "embed"
 
 [data]
-train = {toml(train)}{f"{chr(10)}column = {toml(key)}" if key else ""}
+{lines_of(origin)}
 
 [text]
 split = "{"words" if raw else "space"}"  # {

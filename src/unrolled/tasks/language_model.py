@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,15 +95,15 @@ class LanguageModel(base.Task):
                 f"model.cutoffs = {list(cutoffs)}: should be below the {size:,} entries of the vocabulary"
             )
         found, digests = {}, {}
-        # Blank lines are left out of every part: a model that saw none would be asked for their ends.
-        longest = {"train": sections.data.max_length} if task.by_line else {}
         for part in corpus.parts():
+            # Blank lines are left out of every part: a model that saw none would be asked for their ends.
+            longest = sections.data.max_length if part == "train" else sys.maxsize
             digest = hashlib.blake2b(digest_size=16)
             found[part] = text.encode_records(
                 _noted(corpus.read(part), digest),
                 [task.tokenizer],
                 [cache / part],
-                max_length=longest.get(part, sys.maxsize) if task.by_line else None,
+                max_length=longest if task.by_line else None,
                 end=task.tokenizer.eos,
                 progress=_share(progress, f"turning {part} into ids", corpus.bytes(part)),
                 noun="texts",
@@ -114,11 +113,7 @@ class LanguageModel(base.Task):
         return task, {**{part: vars(each) for part, each in found.items()}, _DIGESTS: digests}
 
     def text_digest(self, split: str) -> str | None:
-        try:
-            prepared = json.loads((self.folder / "cache" / base.PREPARED).read_text(encoding="utf-8"))
-            digest: str | None = prepared.get(_DIGESTS, {}).get(split)
-        except (OSError, ValueError):
-            return None
+        digest: str | None = base.read_prepared(self.folder).get(_DIGESTS, {}).get(split)
         return digest
 
     @classmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -187,22 +187,28 @@ def named(path: Path) -> str:
     return text.literal(os.path.abspath(path))
 
 
-def column(paths: Sequence[Path]) -> str | None:
-    """The key that holds the text of JSONL files, where it is not called ``text``.
+def plain_origin(paths: Sequence[Path]) -> dict[str, Any]:
+    """What ``[data]`` says of where plain text is: ``train``, and ``column`` where a JSONL has its text under
+    another key than ``text``.
 
     Raises:
-        UserError: there are several, none of them called so.
+        UserError: it has several keys, none of them called so.
     """
-    if not text.is_jsonl(paths[0]):
-        return None
-    keys = text.text_keys(paths[0])
-    if "text" in keys or not keys:
-        return None
-    if len(keys) > 1:
-        raise UserError(
-            f"{paths[0]}: which of {', '.join(keys)} is the text? Keep that alone, or call it text"
-        )
-    return keys[0]
+    names = [named(path) for path in paths]
+    found: dict[str, Any] = {"train": names[0] if len(names) == 1 else names}
+    keys = text.text_keys(paths[0]) if text.is_jsonl(paths[0]) else []
+    if keys and "text" not in keys:
+        if len(keys) > 1:
+            raise UserError(
+                f"{paths[0]}: which of {', '.join(keys)} is the text? Keep that alone, or call it text"
+            )
+        found["column"] = keys[0]
+    return found
+
+
+def lines_of(values: Mapping[str, Any]) -> str:
+    """Settings as a recipe has them, a line each."""
+    return "\n".join(f"{name} = {toml(value)}" for name, value in values.items())
 
 
 def toml(value: Any) -> str:

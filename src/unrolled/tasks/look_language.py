@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from unrolled import text
-from unrolled.tasks.look import column, named, toml
+from unrolled.tasks.look import lines_of, plain_origin, toml
 
 SAMPLE = 200_000
 """Lines looked at; more would not change the advice."""
@@ -69,11 +68,8 @@ def language_model(paths: Sequence[Path]) -> str:
     Raises:
         UserError: a file that cannot be read as text.
     """
-    names = [named(path) for path in paths]
-    train: str | list[str] = names[0] if len(names) == 1 else names
-    key = column(paths)
-    origin: dict[str, Any] = {"train": names[0] if len(names) == 1 else tuple(names)}
-    data = text.PlainData.model_validate({**origin, "form": "stream", **({"column": key} if key else {})})
+    origin = plain_origin(paths)
+    data = text.PlainData.model_validate({**origin, "form": "stream"})
     seen = _look(text.PlainCorpus(data))
     # Of few documents none can be spared: they are read one after another, as one text.
     whole = any(path.is_dir() or path.suffix in CODE for path in paths)
@@ -105,7 +101,7 @@ def language_model(paths: Sequence[Path]) -> str:
 task = "language-model"
 
 [data]
-train = {toml(train)}{f"{chr(10)}column = {toml(key)}" if key else ""}
+{lines_of(origin)}
 form = "{form}"
 # {held}: dev chooses the best weights, test is reported.
 dev_size = {held_out}

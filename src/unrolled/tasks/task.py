@@ -323,13 +323,18 @@ def add_by_length(scores: Mapping[str, Score], lengths: Sequence[int]) -> None:
         score.details["by_length"] = [each.as_dict() for each in by_length(score, lengths)]
 
 
-def prepared_digest(folder: Path) -> str | None:
-    """Some letters that are others for other training data; an older version left none."""
+def read_prepared(folder: Path) -> dict[str, Any]:
+    """What was found when a run's data were prepared; nothing where that is missing or damaged."""
     try:
         prepared = json.loads((folder / "cache" / PREPARED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return None
-    return prepared.get("digest") if isinstance(prepared, dict) else None
+        return {}
+    return prepared if isinstance(prepared, dict) else {}
+
+
+def prepared_digest(folder: Path) -> str | None:
+    """Some letters that are others for other training data; an older version left none."""
+    return read_prepared(folder).get("digest")
 
 
 def _digest(cache: Path, others: Sequence[str]) -> str:

@@ -22,12 +22,7 @@ from unrolled.tasks.task import PREPARED, prepared_digest
 from unrolled.text.settings import expand
 from unrolled.training import sources
 from unrolled.training.checks import check_training
-from unrolled.training.exactness import (
-    check_environment,
-    deterministic,
-    environment,
-    seed_for,
-)
+from unrolled.training.exactness import check_environment, deterministic, environment, seed_for
 from unrolled.training.interruption import deferred
 from unrolled.training.log import Log
 from unrolled.training.progress import Show
