@@ -5,6 +5,8 @@
 // them. A tile is `rows` × `vectors` × lanes, contiguous. `tile_rows(vectors)` is how many rows keep the registers busy.
 #pragma once
 
+#include <utility>
+
 #include "vector.h"
 
 namespace unrolled::UNROLLED_ISA {
@@ -75,6 +77,27 @@ TileProduct<T, W> with_rows(int wanted) {
     return tile_product<T, W, rows, vectors, by_columns>;
 }
 
+// One row times several full panels' worth of vectors that stand side by side, `streams` such parts after one another. To read
+// so many places at once is faster than to read one after another: each has its own prefetching, which ends at a page.
+constexpr int streams = registers == 32 ? 2 : 4;
+constexpr int64_t stream_width = side_by_side(most_vectors) * (register_bytes / 4);
+
+template <class T, class W>
+void row_product(const T* a, const W* parts, int64_t depth, T* made) {
+    constexpr int together = side_by_side(most_vectors);
+    Vector<T> total[streams][together]{};
+    for (int64_t k = 0; k < depth; ++k) {
+        const Vector<T> factor = splat(a[k]);
+#pragma GCC unroll 4
+        for (int s = 0; s < streams; ++s)
+#pragma GCC unroll 4
+            for (int v = 0; v < together; ++v)
+                total[s][v] += factor * widen<T>(parts + ((s * depth + k) * together + v) * lanes<T>);
+    }
+    for (int s = 0; s < streams; ++s)
+        for (int v = 0; v < together; ++v) store(made + (s * together + v) * lanes<T>, total[s][v]);
+}
+
 // The function for a tile of 1 ≤ rows ≤ tile_rows(vectors) and 1 ≤ vectors ≤ 4.
 template <class T, bool by_columns = false, class W = T>
 TileProduct<T, W> tile_product_for(int rows, int vectors) {
@@ -83,6 +106,23 @@ TileProduct<T, W> tile_product_for(int rows, int vectors) {
         case 2: return with_rows<T, 2, by_columns, W>(rows);
         case 3: return with_rows<T, 3, by_columns, W>(rows);
         default: return with_rows<T, 4, by_columns, W>(rows);
+    }
+}
+
+// Rows to columns, by exchanging what is off the diagonal of ever greater blocks.
+template <class T, int block, int... i>
+UNROLLED_INLINE void exchange(Vector<T>& a, Vector<T>& b, std::integer_sequence<int, i...>) {
+    const Vector<T> first = pick<T, (i & block ? lanes<T> + i - block : i)...>(a, b);
+    b = pick<T, (i & block ? lanes<T> + i : i + block)...>(a, b);
+    a = first;
+}
+template <class T, int block = 1>
+UNROLLED_INLINE void transpose(Vector<T> (&row)[lanes<T>]) {
+    if constexpr (block < lanes<T>) {
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes<T>; ++i)
+            if (!(i & block)) exchange<T, block>(row[i], row[i + block], std::make_integer_sequence<int, lanes<T>>{});
+        transpose<T, 2 * block>(row);
     }
 }
 
@@ -97,8 +137,18 @@ void pack_vector(T* panel, int vectors, int v, const T* from, int64_t row, int64
             for (int64_t k = 0; k < depth; ++k) store(to + k * step, load(from + k * row, count));
             return;
         }
+    int64_t start = 0;
+    if constexpr (width == lanes<T>)
+        if (row == 1)
+            for (; start + width <= depth; start += width) {
+                Vector<T> lane[width]{};
+                for (int i = 0; i < count; ++i) lane[i] = load(from + i * column + start);
+                transpose<T>(lane);
+#pragma GCC unroll 16
+                for (int i = 0; i < width; ++i) store(to + (start + i) * step, lane[i]);
+            }
     constexpr int block = 16;  // so many numbers of each row at a time: a cache line's worth
-    for (int64_t k0 = 0; k0 < depth; k0 += block) {
+    for (int64_t k0 = start; k0 < depth; k0 += block) {
         const int64_t k1 = k0 + block < depth ? k0 + block : depth;
         for (int lane = 0; lane < width; ++lane)
             for (int64_t k = k0; k < k1; ++k)

@@ -118,8 +118,65 @@ class Multiplication {
     Barrier barrier_;
 };
 
+// With few rows, laying b out would take longer than the product. Where both are contiguous in k, as in a Wᵀ, each result
+// is made from a row of either as they are.
+constexpr int64_t few_rows = 16;
+
+template <class T>
+bool as_it_is(const Product& p) {
+    return !p.packed && p.rows <= few_rows && p.a_column == 1 && p.b_row == 1 && p.depth >= 4 * lanes<T>;
+}
+
+template <class T, int rows, int columns>
+void dot_products(const Product& p, int64_t row, int64_t column) {
+    const T* a[rows];
+    const T* b[columns];
+    for (int i = 0; i < rows; ++i) a[i] = static_cast<const T*>(p.a) + (row + i) * p.a_row;
+    for (int j = 0; j < columns; ++j) b[j] = static_cast<const T*>(p.b) + (column + j) * p.b_column;
+    Vector<T> total[rows][columns]{};
+    auto add = [&](int64_t k, auto&& read) __attribute__((always_inline)) {
+        Vector<T> left[rows];
+#pragma GCC unroll 4
+        for (int i = 0; i < rows; ++i) left[i] = read(a[i] + k);
+#pragma GCC unroll 4
+        for (int j = 0; j < columns; ++j) {
+            const Vector<T> right = read(b[j] + k);
+#pragma GCC unroll 4
+            for (int i = 0; i < rows; ++i) total[i][j] += left[i] * right;
+        }
+    };
+    int64_t k = 0;
+    for (; k + lanes<T> <= p.depth; k += lanes<T>) add(k, [](const T* from) { return load(from); });
+    if (const int left = static_cast<int>(p.depth - k)) add(k, [&](const T* from) { return load(from, left); });
+    const T* bias = static_cast<const T*>(p.bias);
+    for (int i = 0; i < rows; ++i) {
+        T* to = static_cast<T*>(p.c) + (row + i) * p.c_row + column;
+        for (int j = 0; j < columns; ++j)
+            to[j] = sum<T>(total[i][j]) + (bias ? bias[column + j] : T(0)) + (p.accumulate ? to[j] : T(0));
+    }
+}
+
+template <class T, int columns>
+void dot_products(const Product& p, int64_t column) {
+    int64_t row = 0;
+    for (; row + 2 <= p.rows; row += 2) dot_products<T, 2, columns>(p, row, column);
+    if (row < p.rows) dot_products<T, 1, columns>(p, row, column);
+}
+
+template <class T>
+void multiply_as_it_is(const Product& p) {
+    const int wanted = p.rows * p.columns * p.depth < 200000 ? 1 : static_cast<int>(p.threads);
+    parallel(wanted, [&](int thread, int threads) {
+        const Share mine = share(p.columns, thread, threads, 4);
+        int64_t column = mine.begin;
+        for (; column + 4 <= mine.end; column += 4) dot_products<T, 4>(p, column);
+        for (; column < mine.end; ++column) dot_products<T, 1>(p, column);
+    });
+}
+
 template <class T>
 void multiply(const Product& p) {
+    if (as_it_is<T>(p)) return multiply_as_it_is<T>(p);
     const int64_t tiles = (p.rows + tile_rows(most_vectors) - 1) / tile_rows(most_vectors);
     int wanted = static_cast<int>(p.threads < tiles ? p.threads : tiles);
     if (p.rows * p.columns * p.depth < 200000) wanted = 1;  // less work than starting threads

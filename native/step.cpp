@@ -36,6 +36,7 @@ struct Best {
 };
 
 constexpr int64_t panel_width = most_vectors * lanes<float>;
+constexpr int64_t at_once = streams * stream_width / panel_width;  // panels of which one row's product is made at once
 
 class Run {
    public:
@@ -114,7 +115,14 @@ class Run {
         alignas(64) float made[tile_size];
         const int64_t vectors = padded<float>(in.columns) / lanes<float>;
         const Share mine = share((vectors + most_vectors - 1) / most_vectors, thread, threads);
-        for (int64_t p = mine.begin; p < mine.end; ++p) {
+        int64_t p = mine.begin;
+        if (s.rows == 1)
+            for (; p + at_once <= mine.end && (p + at_once) * panel_width <= in.columns; p += at_once) {
+                const int64_t column = p * panel_width;
+                row_product(row(in.a, 0), static_cast<const W*>(in.weight) + column * in.depth, in.depth, made);
+                finish(0, column, made, at_once * panel_width);
+            }
+        for (; p < mine.end; ++p) {
             const int across = static_cast<int>(std::min<int64_t>(most_vectors, vectors - p * most_vectors));
             const int64_t column = p * panel_width, width = across * lanes<float>;
             const W* panel = static_cast<const W*>(in.weight) + column * in.depth;

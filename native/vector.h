@@ -59,6 +59,15 @@ UNROLLED_INLINE Vector<T> load(const T* from) {
     std::memcpy(&value, from, sizeof value);
     return value;
 }
+// Numbers of a and b, by their places in the two as one.
+template <class T, int... place>
+UNROLLED_INLINE Vector<T> pick(Vector<T> a, Vector<T> b) {
+#if defined(__clang__)
+    return __builtin_shufflevector(a, b, place...);
+#else
+    return __builtin_shuffle(a, b, Bits<T>{place...});
+#endif
+}
 template <class T>
 UNROLLED_INLINE void store(T* to, Vector<T> value) {
     std::memcpy(to, &value, sizeof value);

@@ -38,7 +38,7 @@ void products() {
     for (const bool pack : {false, true})
         for (int64_t form = 0; form < 4; ++form)
             for (const auto& [rows, columns, depth] :
-                 {std::array<int64_t, 3>{1, 1, 1}, {3, 65, 7}, {50, 33, 520}, {97, 300, 31}}) {
+                 {std::array<int64_t, 3>{1, 1, 1}, {3, 65, 7}, {13, 301, 69}, {50, 33, 520}, {97, 300, 31}}) {
                 multiply<float>(rows, columns, depth, form, pack);
                 multiply<double>(rows, columns, depth, form, pack);
             }

@@ -91,8 +91,8 @@ void steps() {
     for (const auto& [steps, temperature] : {std::pair{0, 0.0}, {4, 0.8}, {4, 0.0}})
         for (int64_t rows : {1, 3, 9})
             for (int64_t hidden : {16, 21}) {
-                write<float>(rows, hidden, 70, 0, steps, temperature);
-                write<uint16_t>(rows, hidden, 70, 1, steps, temperature);
-                write<int8_t>(rows, hidden, 70, 2, steps, temperature);
+                write<float>(rows, hidden, 150, 0, steps, temperature);
+                write<uint16_t>(rows, hidden, 150, 1, steps, temperature);
+                write<int8_t>(rows, hidden, 150, 2, steps, temperature);
             }
 }

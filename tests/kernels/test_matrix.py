@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from unrolled import kernels
 from unrolled.errors import UserError
-from unrolled.kernels.matrix import Matrix
+from unrolled.kernels.matrix import Matrix, panels
 
 
 def test_int8_keeps_each_row_to_half_a_step() -> None:
@@ -19,3 +20,16 @@ def test_int8_keeps_each_row_to_half_a_step() -> None:
 def test_a_mistyped_kind_is_refused() -> None:
     with pytest.raises(UserError, match="did you mean 'bfloat16'"):
         Matrix.of(torch.zeros(2, 3), "bfloat")
+
+
+@pytest.mark.skipif(kernels.load() is None, reason="no native library in this installation")
+@pytest.mark.parametrize("rows", [16, 1104])  # the second needs more than a large page
+def test_matrices_laid_out_together_are_those_laid_out_alone(rows: int) -> None:
+    weight = torch.randn(rows, 601, generator=torch.Generator().manual_seed(1))
+    weights = [weight, Matrix.of(weight[:16], "int8").weight, weight[:16].bfloat16(), weight]
+    together = panels(weights)
+    for each, found in zip(weights, together, strict=True):
+        (alone,), count = panels([each]), each.numel()
+        assert torch.equal(found[:count], alone[:count])
+        assert torch.equal(found[:count].sort().values, each.flatten().sort().values)
+    assert panels([]) == []

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
+from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -55,21 +58,40 @@ class Matrix(NamedTuple):
         return Matrix(self.weight[rows, columns], None if self.scale is None else self.scale[rows])
 
 
-def panels(weight: Tensor) -> Tensor:
-    """A matrix ``(outputs, inputs)`` laid out in the order in which the kernel reads it, a copy."""
-    columns, depth = weight.shape
-    packed = weight.new_empty(-(-columns // 16) * 16 * depth)
-    _kernel()(
-        _Panels(
-            columns=columns,
-            depth=depth,
-            weight=weight.data_ptr(),
-            stride=weight.stride(0),
-            format=FORMATS.index(weight.dtype),
-            to=packed.data_ptr(),
+def panels(weights: Sequence[Tensor]) -> list[Tensor]:
+    """Matrices ``(outputs, inputs)``, each laid out in the order in which the kernel reads it: copies."""
+    sizes = [-(-len(weight) // 16) * 16 * weight.shape[1] * weight.itemsize for weight in weights]
+    sizes = [-(-size // 64) * 64 for size in sizes]  # each begins with a line of the cache
+    places = _memory(sum(sizes)).split(sizes)
+    for weight, place in zip(weights, places, strict=True):
+        _kernel()(
+            _Panels(
+                columns=weight.shape[0],
+                depth=weight.shape[1],
+                weight=weight.data_ptr(),
+                stride=weight.stride(0),
+                format=FORMATS.index(weight.dtype),
+                to=place.data_ptr(),
+            )
         )
-    )
-    return packed
+    return [place.view(weight.dtype) for weight, place in zip(weights, places, strict=True)]
+
+
+_LARGE_PAGE = 1 << 21
+
+
+def _memory(size: int) -> Tensor:
+    """Bytes, on large pages where the system has them: a step reads all of its weights once, and to look up
+    where each page of 4 KB lies takes as long as to read it."""
+    advice = getattr(mmap, "MADV_HUGEPAGE", None)
+    if advice is None or size < _LARGE_PAGE:
+        return torch.empty(size, dtype=torch.uint8, device="cpu")
+    pages = mmap.mmap(-1, size + _LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with suppress(OSError):  # a kernel without them
+        pages.madvise(advice)
+    memory = torch.frombuffer(pages, dtype=torch.uint8)
+    begin = -memory.data_ptr() % _LARGE_PAGE
+    return memory[begin : begin + size]
 
 
 @cache

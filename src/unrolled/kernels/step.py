@@ -229,10 +229,11 @@ class Program:
         """The instructions in a row, their matrices laid out: not before a step is made, for many a search
         goes by other steps (an ensemble's) and would pay for it at every start."""
         with self._lock:  # searches share a program, and threads may search
-            while self._weights:
-                place, weight = self._weights.popitem()
-                self.kept.append(laid_out := panels(weight))
-                self.instructions[place].weight = laid_out.data_ptr()
+            laid_out = panels(list(self._weights.values()))
+            for place, matrix in zip(self._weights, laid_out, strict=True):
+                self.instructions[place].weight = matrix.data_ptr()
+            self.kept += laid_out
+            self._weights.clear()
         return (_Instruction * len(self.instructions))(*self.instructions)
 
     def run(
