@@ -10,6 +10,9 @@ namespace {
 constexpr int64_t depth_block = 512;  // k of a packed block
 constexpr int64_t width_block = 256;  // columns of it: half a megabyte of float32
 
+// Whether the product takes less time than it does to start threads.
+bool little(const Product& p) { return p.rows * p.columns * p.depth < 200000; }
+
 template <class T>
 class Multiplication {
    public:
@@ -165,8 +168,7 @@ void dot_products(const Product& p, int64_t column) {
 
 template <class T>
 void multiply_as_it_is(const Product& p) {
-    const int wanted = p.rows * p.columns * p.depth < 200000 ? 1 : static_cast<int>(p.threads);
-    parallel(wanted, [&](int thread, int threads) {
+    parallel(little(p) ? 1 : static_cast<int>(p.threads), [&](int thread, int threads) {
         const Share mine = share(p.columns, thread, threads, 4);
         int64_t column = mine.begin;
         for (; column + 4 <= mine.end; column += 4) dot_products<T, 4>(p, column);
@@ -178,8 +180,7 @@ template <class T>
 void multiply(const Product& p) {
     if (as_it_is<T>(p)) return multiply_as_it_is<T>(p);
     const int64_t tiles = (p.rows + tile_rows(most_vectors) - 1) / tile_rows(most_vectors);
-    int wanted = static_cast<int>(p.threads < tiles ? p.threads : tiles);
-    if (p.rows * p.columns * p.depth < 200000) wanted = 1;  // less work than starting threads
+    const int wanted = little(p) ? 1 : static_cast<int>(p.threads < tiles ? p.threads : tiles);
     Multiplication<T> multiplication(p, wanted);
     parallel(wanted, [&](int thread, int threads) {
         if (threads == wanted)
