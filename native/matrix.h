@@ -77,13 +77,13 @@ TileProduct<T, W> with_rows(int wanted) {
     return tile_product<T, W, rows, vectors, by_columns>;
 }
 
-// One row times several full panels' worth of vectors that stand side by side, `streams` such parts after one another. To read
-// so many places at once is faster than to read one after another: each has its own prefetching, which ends at a page.
+// One row times row_panels full panels, `streams` parts of vectors side by side. To read so many places at once is faster than
+// to read one after another: each has its own prefetching, which ends at a page.
 constexpr int streams = registers == 32 ? 2 : 4;
-constexpr int64_t stream_width = side_by_side(most_vectors) * (register_bytes / 4);
+constexpr int row_panels = streams * side_by_side(most_vectors) / most_vectors;
 
 template <class T, class W>
-void row_product(const T* a, const W* parts, int64_t depth, T* made) {
+void row_product(const T* a, const W* panels, int64_t depth, T* made) {
     constexpr int together = side_by_side(most_vectors);
     Vector<T> total[streams][together]{};
     for (int64_t k = 0; k < depth; ++k) {
@@ -92,7 +92,7 @@ void row_product(const T* a, const W* parts, int64_t depth, T* made) {
         for (int s = 0; s < streams; ++s)
 #pragma GCC unroll 4
             for (int v = 0; v < together; ++v)
-                total[s][v] += factor * widen<T>(parts + ((s * depth + k) * together + v) * lanes<T>);
+                total[s][v] += factor * widen<T>(panels + ((s * depth + k) * together + v) * lanes<T>);
     }
     for (int s = 0; s < streams; ++s)
         for (int v = 0; v < together; ++v) store(made + (s * together + v) * lanes<T>, total[s][v]);
@@ -132,21 +132,20 @@ void pack_vector(T* panel, int vectors, int v, const T* from, int64_t row, int64
     const int together = side_by_side(vectors), before = v / together * together;
     const int step = (vectors - before < together ? vectors - before : together) * width;
     T* to = panel + before * width * depth + (v - before) * width;
-    if constexpr (width == lanes<T>)
+    int64_t start = 0;
+    if constexpr (width == lanes<T>) {
         if (column == 1) {
             for (int64_t k = 0; k < depth; ++k) store(to + k * step, load(from + k * row, count));
             return;
         }
-    int64_t start = 0;
-    if constexpr (width == lanes<T>)
-        if (row == 1)
-            for (; start + width <= depth; start += width) {
-                Vector<T> lane[width]{};
-                for (int i = 0; i < count; ++i) lane[i] = load(from + i * column + start);
-                transpose<T>(lane);
+        for (; row == 1 && start + width <= depth; start += width) {
+            Vector<T> lane[width]{};
+            for (int i = 0; i < count; ++i) lane[i] = load(from + i * column + start);
+            transpose<T>(lane);
 #pragma GCC unroll 16
-                for (int i = 0; i < width; ++i) store(to + (start + i) * step, lane[i]);
-            }
+            for (int i = 0; i < width; ++i) store(to + (start + i) * step, lane[i]);
+        }
+    }
     constexpr int block = 16;  // so many numbers of each row at a time: a cache line's worth
     for (int64_t k0 = start; k0 < depth; k0 += block) {
         const int64_t k1 = k0 + block < depth ? k0 + block : depth;

@@ -36,7 +36,6 @@ struct Best {
 };
 
 constexpr int64_t panel_width = most_vectors * lanes<float>;
-constexpr int64_t at_once = streams * stream_width / panel_width;  // panels of which one row's product is made at once
 
 class Run {
    public:
@@ -117,10 +116,10 @@ class Run {
         const Share mine = share((vectors + most_vectors - 1) / most_vectors, thread, threads);
         int64_t p = mine.begin;
         if (s.rows == 1)
-            for (; p + at_once <= mine.end && (p + at_once) * panel_width <= in.columns; p += at_once) {
+            for (; p + row_panels <= mine.end && (p + row_panels) * panel_width <= in.columns; p += row_panels) {
                 const int64_t column = p * panel_width;
                 row_product(row(in.a, 0), static_cast<const W*>(in.weight) + column * in.depth, in.depth, made);
-                finish(0, column, made, at_once * panel_width);
+                finish(0, column, made, row_panels * panel_width);
             }
         for (; p < mine.end; ++p) {
             const int across = static_cast<int>(std::min<int64_t>(most_vectors, vectors - p * most_vectors));

@@ -59,6 +59,10 @@ UNROLLED_INLINE Vector<T> load(const T* from) {
     std::memcpy(&value, from, sizeof value);
     return value;
 }
+template <class T>
+UNROLLED_INLINE void store(T* to, Vector<T> value) {
+    std::memcpy(to, &value, sizeof value);
+}
 // Numbers of a and b, by their places in the two as one.
 template <class T, int... place>
 UNROLLED_INLINE Vector<T> pick(Vector<T> a, Vector<T> b) {
@@ -67,10 +71,6 @@ UNROLLED_INLINE Vector<T> pick(Vector<T> a, Vector<T> b) {
 #else
     return __builtin_shuffle(a, b, Bits<T>{place...});
 #endif
-}
-template <class T>
-UNROLLED_INLINE void store(T* to, Vector<T> value) {
-    std::memcpy(to, &value, sizeof value);
 }
 // All bits set in the first `count` lanes.
 template <class T>
